@@ -1,0 +1,53 @@
+# Each target sets up all it needs in .venv; a second run starts at once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+DEMO := src/posedistill/assets/demo
+export OMP_NUM_THREADS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check distil clean
+
+help:
+	@echo "make demo    install the base package and find the people in the bundled photos"
+	@echo "make distil  distil a tiny model from a teacher on drawn people, and watch it"
+	@echo "make test    run the tests"
+	@echo "make check   run the linters, the type checker, the import contracts and the tests"
+	@echo "make clean   remove what the targets above have made"
+
+demo: $(VENV)/base.stamp
+	$(BIN)/posedistill predict $(DEMO) --boxes $(DEMO)/boxes.json --model wholebody-t --out demo-output
+
+test: $(VENV)/full.stamp
+	$(BIN)/python -m pytest -q -m "not network"
+
+check: $(VENV)/full.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict src tests
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -m "not network"
+
+distil: $(VENV)/full.stamp
+	$(BIN)/python examples/distil_drawn.py
+
+clean:
+	rm -rf $(VENV) demo-output distil-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(VENV)/created.stamp:
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))" || \
+	  { echo "posedistill needs Python 3.10 to 3.13, $(PYTHON) is another; try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# The base package alone: no torch.
+$(VENV)/base.stamp: pyproject.toml $(VENV)/created.stamp
+	@echo "installing posedistill into $(VENV)"
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/full.stamp: pyproject.toml constraints.txt $(VENV)/created.stamp
+	@echo "installing posedistill with its training half and tools into $(VENV) (torch takes a while)"
+	$(PIP) -c constraints.txt -e ".[train,evaluate,dev]"
+	@touch $@ $(VENV)/base.stamp

@@ -1,0 +1,9 @@
+"""posedistill: whole-body pose from small, fast models, and the making of them by distillation."""
+
+from posedistill.poses import Poses
+from posedistill.runtime.estimator import Estimator
+from posedistill.skeleton import Skeleton
+from posedistill.spec import Spec
+
+__version__ = "0.1.0"
+__all__ = ["Estimator", "Poses", "Skeleton", "Spec", "__version__"]

@@ -1,0 +1,245 @@
+"""Command line: `posedistill SUB-COMMAND`; each imports its work when it is called."""
+
+import argparse
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+_EXTRAS = {
+    "torch": "train",
+    "lightning_fabric": "train",
+    "safetensors": "train",
+    "matplotlib": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "tqdm": "evaluate",
+    "faster_coco_eval": "evaluate",
+}
+_MODEL = "run folder, .safetensors or .onnx file, or the name of an embedded model"
+_DESCRIPTION = "Whole-body pose from small, fast models, and the making of them by distillation."
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction["_Parser"]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; see `{self.prog} --help`")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; give its exit code.
+
+    0: done, 1: done in part, 2: an error, told in one line on stderr, 130: interrupted.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        arguments = _parser().parse_args(words)
+        logging.basicConfig(format="posedistill: %(message)s", level=arguments.log_level)
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        print("posedistill: interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, ImportError) as error:
+        if _is_own_fault(error):
+            raise
+        if "--traceback" in words:
+            traceback.print_exc()
+        print(f"posedistill: error: {_message(error)}", file=sys.stderr)
+        return 2
+
+
+def _is_own_fault(error: Exception) -> bool:
+    return isinstance(error, ImportError) and (error.name or "").split(".")[0] == "posedistill"
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.split(".")[0]
+        if package in _EXTRAS:
+            extra = _EXTRAS[package]
+            return f"this needs {package}; install it with `pip install posedistill[{extra}]`"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="posedistill", description=_DESCRIPTION, allow_abbrev=False)
+    _add_traceback(parser)
+    parser.set_defaults(log_level=logging.WARNING)
+    commands = parser.add_subparsers(metavar="SUB-COMMAND", required=True)
+    for add in (_add_predict, _add_train, _add_recipes, _add_evaluate, _add_score, _add_export):
+        _add_traceback(add(commands))
+    return parser
+
+
+def _add_traceback(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+
+
+def _add_predict(commands: "_Commands") -> argparse.ArgumentParser:
+    command = commands.add_parser("predict", help="photos in; pictures and one JSON file out")
+    command.set_defaults(run=_predict)
+    add = command.add_argument
+    add("inputs", nargs="+", type=Path, metavar="INPUT", help="image files and folders")
+    add("--model", default="wholebody-t", help=f"{_MODEL}; default %(default)s")
+    add("--out", required=True, type=Path, metavar="DIR", help="where the results go")
+    people = command.add_mutually_exclusive_group()
+    people.add_argument(
+        "--boxes",
+        type=Path,
+        metavar="FILE",
+        help='where the persons are, as JSON: {"a.jpg": [[x1, y1, x2, y2], ...], ...}',
+    )
+    people.add_argument(
+        "--whole-image", action="store_true", help="take each whole image as one person"
+    )
+    _add_flip_test(command)
+    add("--min-score", type=float, default=0.3, help="draw no joint below; default %(default)s")
+    return command
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    if arguments.boxes is None and not arguments.whole_image:
+        raise ValueError(
+            "there is no person detector yet: say where the persons are by --boxes FILE, "
+            "or take each whole image as one person by --whole-image"
+        )
+    from posedistill.cli_predict import PredictJob, predict
+
+    job = PredictJob(
+        inputs=arguments.inputs,
+        model=arguments.model,
+        out=arguments.out,
+        boxes_file=arguments.boxes,
+        flip_test=arguments.flip_test,
+        min_score=arguments.min_score,
+    )
+    return predict(job)
+
+
+def _add_train(commands: "_Commands") -> argparse.ArgumentParser:
+    command = commands.add_parser("train", help="run a recipe; the same call again resumes it")
+    command.set_defaults(run=_train, log_level=logging.INFO)
+    add = command.add_argument
+    add("recipe", metavar="RECIPE", help="a name that `posedistill recipes` lists")
+    add("--run", required=True, type=Path, metavar="DIR", dest="run_dir", help="the run folder")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change one value of the recipe, such as optim.lr=0.001; may be repeated",
+    )
+    return command
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from posedistill.recipes import get
+    from posedistill.train.fit import fit
+    from posedistill.train.recipe import override
+
+    fit(override(get(arguments.recipe), arguments.overrides), arguments.run_dir)
+    return 0
+
+
+def _add_recipes(commands: "_Commands") -> argparse.ArgumentParser:
+    command = commands.add_parser("recipes", help="list the recipes, or show one in full")
+    command.set_defaults(run=_recipes)
+    command.add_argument("name", nargs="?", metavar="NAME", help="the recipe to show")
+    return command
+
+
+def _recipes(arguments: argparse.Namespace) -> int:
+    from posedistill.recipes import RECIPES, get
+    from posedistill.train.recipe import describe
+
+    if arguments.name is not None:
+        print(describe(get(arguments.name)))
+        return 0
+    width = max(map(len, RECIPES))
+    for name, recipe in RECIPES.items():
+        written = getattr(recipe, "func", recipe)  # most are functools.partial of a size
+        summary = (written.__doc__ or "").strip().partition("\n")[0]
+        print(f"{name:{width}}  {summary}")
+    return 0
+
+
+def _add_evaluate(commands: "_Commands") -> argparse.ArgumentParser:
+    command = commands.add_parser("evaluate", help="predict annotated photos and score that")
+    command.set_defaults(run=_evaluate)
+    add = command.add_argument
+    add("model", metavar="MODEL", help=_MODEL)
+    _add_data(command)
+    add("--images", required=True, type=Path, metavar="DIR", help="folder of the images")
+    add("--boxes", required=True, choices=["gt"], help="gt: the annotated boxes")
+    add("--out", required=True, type=Path, metavar="PRED.json", help="file for the predictions")
+    _add_flip_test(command)
+    return command
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from posedistill.cli_predict import open_any_session
+    from posedistill.evaluate.run import evaluate
+
+    out, data = arguments.out, arguments.data
+    if out.is_dir() or out.resolve() == data.resolve():
+        raise ValueError(f"--out {out} would overwrite a folder or --data; name another file")
+    report = evaluate(
+        open_any_session(arguments.model),
+        annotations=data,
+        images_dir=arguments.images,
+        out=out,
+        flip_test=arguments.flip_test,
+    )
+    print(report)
+    print(f"\npredictions are in {out}")
+    return 0
+
+
+def _add_score(commands: "_Commands") -> argparse.ArgumentParser:
+    command = commands.add_parser("score", help="score a file that `evaluate` wrote")
+    command.set_defaults(run=_score)
+    command.add_argument("predictions", type=Path, metavar="PRED.json")
+    _add_data(command)
+    return command
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from posedistill.evaluate.report import score_file
+
+    print(score_file(arguments.predictions, arguments.data))
+    return 0
+
+
+def _add_export(commands: "_Commands") -> argparse.ArgumentParser:
+    command = commands.add_parser("export", help="turn a trained model into an .onnx file")
+    command.set_defaults(run=_export)
+    add = command.add_argument
+    add("model", type=Path, metavar="MODEL", help="run folder or .safetensors file")
+    add("--out", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
+    return command
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from posedistill.export.onnx import export_onnx
+    from posedistill.models import load
+
+    print(export_onnx(load(arguments.model), arguments.out))
+    print(f"model is in {arguments.out}")
+    return 0
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data", required=True, type=Path, metavar="ANN.json", help="COCO-WholeBody annotations"
+    )
+
+
+def _add_flip_test(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--flip-test", action="store_true", help="also run each crop mirrored and take the mean"
+    )

@@ -1,0 +1,245 @@
+"""The work behind `posedistill predict`: photos in; overlays, one JSON file and a table out."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posedistill import __version__
+from posedistill.draw.overlay import draw_overlay
+from posedistill.formats.coco_json import ImagePoses, write_annotations
+from posedistill.media import list_images, read_image, write_image
+from posedistill.poses import Poses
+from posedistill.runtime.estimator import Estimator
+from posedistill.runtime.session import Session, embedded_models, open_session
+
+STAGES = ("read", "estimate", "draw", "write")
+_POSES_FILE = "poses.json"
+
+
+@dataclass(frozen=True)
+class PredictJob:
+    """Say what to predict.
+
+    inputs: image files and folders. model: embedded name, `.onnx`, `.safetensors` or run folder.
+    out: folder for the results. boxes_file: JSON object from image file name to a list of
+    x1, y1, x2, y2; None takes each whole image as one person.
+    """
+
+    inputs: Sequence[Path]
+    model: str
+    out: Path
+    boxes_file: Path | None
+    flip_test: bool = False
+    min_score: float = 0.3
+
+
+@dataclass(frozen=True)
+class _Photo:
+    image_id: int
+    path: Path
+    name: str
+    overlay: Path
+
+
+@dataclass(frozen=True, eq=False)
+class _Done:
+    photo: _Photo
+    poses: Poses
+    size_wh: tuple[int, int]
+    seconds: tuple[float, ...]
+
+
+def predict(job: PredictJob) -> int:
+    """Do the job; give the exit code: 0, 1 when some photos failed, 2 when all did.
+
+    Raises ValueError and FileNotFoundError for what stops the whole job, before the first photo.
+
+    >>> predict(PredictJob([Path("none.jpg")], "wholebody-t", Path("out"), None))
+    Traceback (most recent call last):
+    FileNotFoundError: no such file or folder: none.jpg
+    """
+    photos = _plan(list_images(job.inputs), job.out)
+    boxes = None if job.boxes_file is None else read_boxes(job.boxes_file)
+    estimator = Estimator(open_any_session(job.model), flip_test=job.flip_test)
+    done: list[_Done] = []
+    for count, photo in enumerate(photos, 1):
+        _show_progress(count, photos)
+        try:
+            done.append(_predict_photo(photo, job, estimator, boxes))
+        except (ValueError, FileNotFoundError, PermissionError) as error:
+            _report(f"skipped {photo.name}: {str(error).removeprefix(f'{photo.path}: ')}")
+    if not done:
+        _report(f"error: none of the {len(photos)} photos could be done")
+        return 2
+    _write_poses(job.out / _POSES_FILE, done, estimator)
+    print(_table(done, list(estimator.skeleton.groups)))
+    print(f"\n{len(done)} of {len(photos)} photos done by {job.model} on ", end="")
+    print(f"{estimator.session.provider}; pictures and {_POSES_FILE} are in {job.out}")
+    return 0 if len(done) == len(photos) else 1
+
+
+def open_any_session(model: str) -> Session:
+    """Open an embedded model, an `.onnx` file, a `.safetensors` file or a run folder.
+
+    Raises what `open_session` does, and ModuleNotFoundError for a torch model without torch.
+
+    >>> open_any_session("none.onnx")
+    Traceback (most recent call last):
+    FileNotFoundError: no such model file: none.onnx
+    """
+    path = Path(model)
+    if model in embedded_models() or not (path.suffix == ".safetensors" or path.is_dir()):
+        return open_session(model)
+    from posedistill.models import load
+
+    return load(path).session()
+
+
+def read_boxes(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Read a boxes file: a JSON object from image file name to a list of x1, y1, x2, y2.
+
+    Gives (N, 4) pixels by name. Raises FileNotFoundError, and ValueError naming the entry.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "boxes.json")
+    ...     _ = file.write_text('{"a.jpg": [[10, 20, 110, 320]]}')
+    ...     read_boxes(file)["a.jpg"].tolist()
+    [[10.0, 20.0, 110.0, 320.0]]
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no such boxes file: {path}")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise ValueError(
+            f'{path}: expected an object such as {{"a.jpg": [[x1, y1, x2, y2]]}}, '
+            f"found {type(record).__name__}"
+        )
+    return {name: _boxes(boxes, f"{path}: {name!r}") for name, boxes in record.items()}
+
+
+def _boxes(boxes: object, where: str) -> NDArray[np.float64]:
+    try:
+        array = np.array(boxes, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where} has boxes that are no numbers: {boxes!r:.80}") from error
+    if array.shape == (0,):
+        return array.reshape(0, 4)
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise ValueError(f"{where} expects a list of [x1, y1, x2, y2], found {boxes!r:.80}")
+    return array
+
+
+def _plan(paths: Sequence[Path], out: Path) -> list[_Photo]:
+    """Name each photo and the file its overlay goes to, and refuse to overwrite a photo."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; expected a folder")
+    parent = os.path.commonpath([path.resolve().parent for path in paths])
+    names = [Path(os.path.relpath(path.resolve(), parent)).as_posix() for path in paths]
+    overlays = [out / name for name in _unique_names(path.stem for path in paths)]
+    inputs = {path.resolve() for path in paths}
+    for target in (*overlays, out / _POSES_FILE):
+        if target.resolve() in inputs:
+            raise ValueError(
+                f"{target} would be overwritten by its own result; choose another --out"
+            )
+    triples = zip(paths, names, overlays, strict=True)
+    return [_Photo(index, *triple) for index, triple in enumerate(triples, 1)]
+
+
+def _unique_names(stems: Iterable[str]) -> list[str]:
+    taken: set[str] = set()
+    names = []
+    for stem in stems:
+        name, count = f"{stem}.png", 1
+        while name.lower() in taken:  # some file systems do not tell A.png from a.png
+            count += 1
+            name = f"{stem}-{count}.png"
+        taken.add(name.lower())
+        names.append(name)
+    return names
+
+
+def _predict_photo(
+    photo: _Photo,
+    job: PredictJob,
+    estimator: Estimator,
+    boxes: Mapping[str, NDArray[np.float64]] | None,
+) -> _Done:
+    times = [perf_counter()]
+    image = read_image(photo.path)
+    times.append(perf_counter())
+    h, w = image.shape[:2]
+    poses = estimator(image, _boxes_of(photo, boxes, (w, h)))
+    times.append(perf_counter())
+    overlay = draw_overlay(image, poses, min_score=job.min_score)
+    times.append(perf_counter())
+    job.out.mkdir(parents=True, exist_ok=True)
+    write_image(photo.overlay, overlay)
+    times.append(perf_counter())
+    return _Done(photo, poses, (w, h), tuple(np.diff(times).tolist()))
+
+
+def _boxes_of(
+    photo: _Photo, boxes: Mapping[str, NDArray[np.float64]] | None, size_wh: tuple[int, int]
+) -> NDArray[np.float64]:
+    if boxes is None:
+        return np.array([[0, 0, *size_wh]], dtype=np.float64)
+    found = boxes.get(photo.name, boxes.get(photo.path.name))
+    if found is None:
+        raise ValueError(f'the boxes file has no "{photo.name}"; give it [] if nobody is there')
+    return found
+
+
+def _write_poses(path: Path, done: Sequence[_Done], estimator: Estimator) -> None:
+    images = [
+        ImagePoses(row.photo.image_id, row.poses, row.photo.name, row.size_wh) for row in done
+    ]
+    write_annotations(path, images, skeleton=estimator.skeleton, version=__version__)
+
+
+def _report(line: str) -> None:
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+    print(f"{clear}posedistill: {line}", file=sys.stderr)
+
+
+def _show_progress(count: int, photos: Sequence[_Photo]) -> None:
+    if len(photos) > 1 and sys.stderr.isatty():
+        end = "" if count < len(photos) else "\r\x1b[K"
+        line = f"\r\x1b[K{count}/{len(photos)} {photos[count - 1].name}"
+        print(line, end=end, file=sys.stderr, flush=True)
+
+
+def _table(done: Sequence[_Done], groups: Sequence[str]) -> str:
+    parts = [group.replace("_", " ") for group in groups]
+    rows = [["photo", "persons", *parts, *(f"{stage} ms" for stage in STAGES)]]
+    rows += [_row(row, groups) for row in done]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _row(row: _Done, groups: Sequence[str]) -> list[str]:
+    index = row.poses.skeleton.groups
+    means = [
+        f"{row.poses.scores[:, index[group]].mean():.2f}" if len(row.poses) else "-"
+        for group in groups
+    ]
+    times = [f"{1000 * seconds:.1f}" for seconds in row.seconds]
+    return [row.photo.name, str(len(row.poses)), *means, *times]

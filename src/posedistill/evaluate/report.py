@@ -1,0 +1,150 @@
+"""Report: the scores of a set of predictions, as a table, a dict and Markdown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from posedistill.evaluate.oks import PARTS, evaluate_wholebody
+from posedistill.evaluate.pck import THRESHOLDS, keypoint_distances, pck_scores
+from posedistill.evaluate.predictions import Prediction, read_predictions
+from posedistill.evaluate.truth import Truth, read_truth
+
+_STATISTICS = ("AP", "AP50", "AP75", "AR")
+_ABSENT = "-"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Hold scores, and print as a table of them.
+
+    Attributes:
+        scores: per cent by name, such as ``whole/AP``, ``body/PCK@0.1``, ``face/NME``. What has
+            no value, because nobody is labelled for it, has no key.
+        num_persons: how many persons are labelled, by part.
+        folders: PCK by the first folder of the image, where it was asked for.
+
+    >>> print(Report({"body/AP": 71.25}, {"body": 2}))
+    part          AP  AP50  AP75  AR  PCK  persons
+    body        71.2     -     -   -    -        2
+    foot           -     -     -   -    -        0
+    face           -     -     -   -    -        0
+    left hand      -     -     -   -    -        0
+    right hand     -     -     -   -    -        0
+    whole          -     -     -   -    -        0
+    """
+
+    scores: Mapping[str, float]
+    num_persons: Mapping[str, int]
+    folders: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, float]:
+        """Give the scores in per cent by name."""
+        return dict(self.scores)
+
+    def as_markdown(self) -> str:
+        """Give the table in Markdown."""
+        return "\n\n".join(
+            _markdown(table) if len(table) > 1 else table[0][0] for table in self._tables()
+        )
+
+    def __str__(self) -> str:
+        return "\n\n".join(_aligned(table) for table in self._tables())
+
+    def _tables(self) -> list[list[list[str]]]:
+        tables = [self._main_table()]
+        if "face/NME" in self.scores:
+            tables.append([[f"face NME {self.scores['face/NME']:.1f} % of the eyes' distance"]])
+        if self.folders:
+            tables.append(self._folder_table())
+        return tables
+
+    def _main_table(self) -> list[list[str]]:
+        table = [["part", *_STATISTICS, "PCK", "persons"]]
+        for part in PARTS:
+            cells = [_cell(self.scores, f"{part}/{name}") for name in _STATISTICS]
+            count = str(self.num_persons.get(part, 0))
+            table.append([part.replace("_", " "), *cells, self._pck_cell(part), count])
+        return table
+
+    def _pck_cell(self, part: str) -> str:
+        if part not in THRESHOLDS:
+            return _ABSENT
+        threshold = THRESHOLDS[part][0]
+        cell = _cell(self.scores, f"{part}/PCK@{threshold}")
+        return cell if cell == _ABSENT else f"{cell} @{threshold}"
+
+    def _folder_table(self) -> list[list[str]]:
+        names = [f"{part}/PCK@{threshold[0]}" for part, threshold in THRESHOLDS.items()]
+        rows = [
+            [folder, *(_cell(scores, name) for name in names)]
+            for folder, scores in self.folders.items()
+        ]
+        return [["images", *names], *rows]
+
+
+def score_file(predictions: Path, annotations: Path, *, by_folder: bool = False) -> Report:
+    """Score a prediction file.
+
+    annotations: a COCO-WholeBody file. `by_folder` adds PCK by the first folder of the images.
+    Raises FileNotFoundError and ValueError as `read_predictions` and `read_truth` do.
+
+    >>> score_file(Path("predictions.json"), Path("val.json"))
+    Traceback (most recent call last):
+    FileNotFoundError: no prediction file predictions.json; `posedistill evaluate` writes one
+    """
+    return score(read_predictions(predictions), read_truth(annotations), by_folder=by_folder)
+
+
+def score(predictions: Sequence[Prediction], truth: Truth, *, by_folder: bool = False) -> Report:
+    """Score predictions of 133 keypoints.
+
+    >>> score([], read_truth({"images": [], "annotations": []})).as_dict()
+    {}
+    """
+    statistics = evaluate_wholebody(truth, predictions)
+    scores = {
+        f"{part}/{name}": 100 * value
+        for part, values in statistics.items()
+        for name, value in values.items()
+    }
+    distances = keypoint_distances(truth, predictions)
+    everyone = np.ones(len(truth), np.bool_)
+    folders = np.array(truth.folders) if by_folder else np.array([], str)
+    return Report(
+        scores=scores | pck_scores(truth, distances, everyone),
+        num_persons=_num_persons(truth),
+        folders={
+            str(folder): pck_scores(truth, distances, folders == folder)
+            for folder in np.unique(folders)
+        },
+    )
+
+
+def _num_persons(truth: Truth) -> dict[str, int]:
+    joints = {**truth.skeleton.groups, "whole": np.arange(len(truth.skeleton))}
+    return {
+        part: int((truth.visible[:, joints[part]].any(axis=1) & ~truth.is_crowd).sum())
+        for part in PARTS
+    }
+
+
+def _cell(scores: Mapping[str, float], name: str) -> str:
+    return f"{scores[name]:.1f}" if name in scores else _ABSENT
+
+
+def _aligned(table: list[list[str]]) -> str:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = [
+        [row[0].ljust(widths[0])]
+        + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        for row in table
+    ]
+    return "\n".join("  ".join(line).rstrip() for line in lines)
+
+
+def _markdown(table: list[list[str]]) -> str:
+    header, *rows = table
+    rule = ["---"] + ["---:"] * (len(header) - 1)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *rows])

@@ -1,0 +1,239 @@
+"""COCO JSON: poses as a COCO results list, or as a whole COCO annotation file; write and read."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posedistill.media import write_whole
+from posedistill.poses import Poses
+from posedistill.skeleton import Skeleton
+
+_Record = dict[str, Any]  # Any: a JSON object
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePoses:
+    """Hold the poses of one image with what names it in a file.
+
+    file_name and size_wh (pixels) are None where the file does not say.
+    """
+
+    image_id: int
+    poses: Poses
+    file_name: str | None = None
+    size_wh: tuple[int, int] | None = None
+
+
+def write_results(path: str | os.PathLike[str], images: Iterable[ImagePoses]) -> None:
+    """Write a COCO results file: a list with one record a person.
+
+    A record has image_id, category_id 1, bbox (x, y, w, h), score, keypoints (x, y, score a
+    joint, flat), and the file name as ``image`` where it is known. The numbers are exact float32.
+    Images without persons leave no trace. Raises ValueError for values that are not finite.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_results(f"{folder}/predictions.json", [])
+    ...     Path(folder, "predictions.json").read_text()
+    '[]'
+    """
+    records = [
+        _person_record(image, person) | ({"image": image.file_name} if image.file_name else {})
+        for image in images
+        for person in image.poses
+    ]
+    write_whole(path, json.dumps(records).encode())
+
+
+def _person_record(image: ImagePoses, person: Poses) -> _Record:
+    triplets = np.concatenate([person.keypoints[0], person.scores[0, :, None]], axis=-1)
+    if not (np.isfinite(triplets).all() and np.isfinite(person.boxes_xyxy).all()):
+        raise ValueError(f"image {image.file_name or image.image_id}: a pose is not finite")
+    x1, y1, x2, y2 = person.boxes_xyxy[0].tolist()
+    return {
+        "image_id": image.image_id,
+        "category_id": 1,
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "score": _shortest(person.box_scores)[0],
+        "keypoints": _shortest(triplets.ravel()),
+    }
+
+
+def _shortest(values: NDArray[np.float32]) -> list[float]:
+    """Give the numbers with the fewest digits that are the same float32 again."""
+    return [float(text) for text in values.astype(np.float32).astype(str)]
+
+
+def read_results(path: str | os.PathLike[str], skeleton: Skeleton) -> list[ImagePoses]:
+    """Read a COCO results file: the images that have persons, in the order of the file.
+
+    Raises FileNotFoundError when it is missing and ValueError when it is no results file, or one
+    of another skeleton.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_results(f"{folder}/predictions.json", [])
+    ...     read_results(f"{folder}/predictions.json", Skeleton.get("wholebody133"))
+    []
+    """
+    records = _read_json(path)
+    if not isinstance(records, list):
+        raise ValueError(f"{path}: expected a list of persons, found {type(records).__name__}")
+    by_image: dict[int, list[_Record]] = {}
+    try:
+        for record in records:
+            by_image.setdefault(int(record["image_id"]), []).append(record)
+        return [
+            ImagePoses(image_id, _poses(persons, skeleton), persons[0].get("image"))
+            for image_id, persons in by_image.items()
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no results file of {skeleton.name}: {error}") from error
+
+
+def _read_json(path: str | os.PathLike[str]) -> Any:  # Any: JSON of an unknown shape
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+
+
+def _poses(persons: Sequence[_Record], skeleton: Skeleton) -> Poses:
+    if not persons:
+        return Poses.empty(skeleton)
+    triplets = [
+        _floats(person["keypoints"], 3 * len(skeleton)).reshape(-1, 3) for person in persons
+    ]
+    corners = np.array([_floats(person["bbox"], 4) for person in persons])
+    corners[:, 2:] += corners[:, :2]
+    points = np.stack(triplets)
+    return Poses(
+        keypoints=points[..., :2].astype(np.float32),
+        scores=points[..., 2].astype(np.float32),
+        boxes_xyxy=corners.astype(np.float32),
+        box_scores=np.array([float(person["score"]) for person in persons], np.float32),
+        skeleton=skeleton,
+    )
+
+
+def _floats(values: object, count: int) -> NDArray[np.float64]:
+    array = np.array(values, dtype=np.float64)
+    if array.shape != (count,):
+        raise ValueError(f"found {array.size} numbers where {count} belong")
+    return array
+
+
+def write_annotations(
+    path: str | os.PathLike[str],
+    images: Iterable[ImagePoses],
+    *,
+    skeleton: Skeleton,
+    version: str,
+) -> None:
+    """Write a COCO annotation file with images, annotations, categories and info.
+
+    version: that of posedistill, for the info.
+    In ``keypoints`` the third value is 2 for a joint with a score above 0 and 0 otherwise, as
+    annotation tools expect; the scores are beside them as ``keypoint_scores``. Raises ValueError
+    for values that are not finite.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> hand = Skeleton.get("hand21")
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "poses.json")
+    ...     images = [ImagePoses(1, Poses.empty(hand), "a.jpg")]
+    ...     write_annotations(file, images, skeleton=hand, version="0.1.0")
+    ...     json.loads(file.read_text())["images"]
+    [{'id': 1, 'file_name': 'a.jpg'}]
+    """
+    images = list(images)
+    persons = [_person_record(image, person) for image in images for person in image.poses]
+    record = {
+        "info": {
+            "description": "poses estimated by posedistill",
+            "posedistill": version,
+            "skeleton": skeleton.name,
+        },
+        "images": [_image_record(image) for image in images],
+        "annotations": [_annotation(index, person) for index, person in enumerate(persons, 1)],
+        "categories": [
+            {
+                "id": 1,
+                "name": "person",
+                "supercategory": "person",
+                "keypoints": list(skeleton.joints),
+                "skeleton": [[a + 1, b + 1] for a, b in skeleton.links],
+            }
+        ],
+    }
+    write_whole(path, json.dumps(record).encode())
+
+
+def _image_record(image: ImagePoses) -> _Record:
+    record: _Record = {"id": image.image_id}
+    if image.file_name is not None:
+        record["file_name"] = image.file_name
+    if image.size_wh is not None:
+        record["width"], record["height"] = image.size_wh
+    return record
+
+
+def _annotation(index: int, person: _Record) -> _Record:
+    scores = person["keypoints"][2::3]
+    keypoints = list(person["keypoints"])
+    keypoints[2::3] = [2 if score > 0 else 0 for score in scores]
+    return {
+        "id": index,
+        **person,
+        "area": round(person["bbox"][2] * person["bbox"][3], 3),
+        "iscrowd": 0,
+        "keypoints": keypoints,
+        "num_keypoints": sum(score > 0 for score in scores),
+        "keypoint_scores": scores,
+    }
+
+
+def read_annotations(path: str | os.PathLike[str]) -> list[ImagePoses]:
+    """Read what `write_annotations` wrote: all its images, also those without persons.
+
+    Raises FileNotFoundError when the file is missing and ValueError when it is another one.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> hand = Skeleton.get("hand21")
+    >>> with TemporaryDirectory() as folder:
+    ...     write_annotations(f"{folder}/poses.json", [], skeleton=hand, version="0.1.0")
+    ...     read_annotations(f"{folder}/poses.json")
+    []
+    """
+    record = _read_json(path)
+    try:
+        skeleton = Skeleton.get(record["info"]["skeleton"])
+        by_image: dict[int, list[_Record]] = {image["id"]: [] for image in record["images"]}
+        for person in record["annotations"]:
+            by_image[person["image_id"]].append(_scored(person))
+        return [
+            ImagePoses(
+                image_id=image["id"],
+                poses=_poses(by_image[image["id"]], skeleton),
+                file_name=image.get("file_name"),
+                size_wh=(image["width"], image["height"]) if "width" in image else None,
+            )
+            for image in record["images"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no posedistill annotation file: {error!r}") from error
+
+
+def _scored(person: _Record) -> _Record:
+    keypoints = list(person["keypoints"])
+    keypoints[2::3] = person["keypoint_scores"]
+    return person | {"keypoints": keypoints}

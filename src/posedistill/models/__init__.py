@@ -1,0 +1,7 @@
+"""Models: backbones, heads, their builders and their files."""
+
+from posedistill.models.files import build, load, load_backbone
+from posedistill.models.pose_model import PoseModel, save
+from posedistill.models.rtmpose import MODELS
+
+__all__ = ["MODELS", "PoseModel", "build", "load", "load_backbone", "save"]

@@ -1,0 +1,65 @@
+"""Build models by name; load them from files and run folders."""
+
+import difflib
+from pathlib import Path
+
+from torch import nn
+
+from posedistill.models.pose_model import PoseModel, read_weights
+from posedistill.models.rtmpose import MODELS
+
+BEST = "best.safetensors"
+
+
+def build(
+    name: str, skeleton: str = "wholebody133", input_size_wh: tuple[int, int] = (192, 256)
+) -> PoseModel:
+    """Build an untrained model by name.
+
+    Raises ValueError for an unknown name or skeleton.
+
+    >>> build("rtmpose-t", skeleton="coco17").spec.input_size_wh
+    (192, 256)
+    """
+    if name not in MODELS:
+        near = difflib.get_close_matches(name, MODELS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown model {name!r}{hint} Known are {', '.join(MODELS)}")
+    w, h = input_size_wh
+    return MODELS[name](skeleton, (int(w), int(h)))
+
+
+def load(path: str | Path) -> PoseModel:
+    """Load a model from a `.safetensors` file or the best one of a run folder, in eval mode.
+
+    Raises FileNotFoundError, or ValueError when the file is not one of ours.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / BEST).is_file():
+            raise FileNotFoundError(
+                f"run folder {path} holds no {BEST}; has the run saved a model yet?"
+            )
+        path = path / BEST
+    state, spec = read_weights(path)
+    model = build(spec.architecture, spec.skeleton, spec.input_size_wh)
+    model.spec = spec
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit {spec.architecture}: {error}") from error
+    return model.eval()
+
+
+def load_backbone(backbone: nn.Module, path: str | Path) -> None:
+    """Start a backbone from that of a saved model, all of it (strict), heads may differ.
+
+    Raises ValueError when the backbones do not fit.
+    """
+    source = load(path)
+    try:
+        backbone.load_state_dict(source.backbone.state_dict(), strict=True)
+    except RuntimeError as error:
+        raise ValueError(
+            f"the backbone of {path} ({source.spec.architecture}) does not fit: {error}"
+        ) from error

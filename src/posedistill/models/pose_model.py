@@ -1,0 +1,73 @@
+"""PoseModel: backbone, head and spec; what is trained, saved, exported and deployed."""
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from posedistill.models.torch_session import TorchSession
+from posedistill.spec import IMAGENET_MEAN, IMAGENET_STD, METADATA_KEY, Spec
+
+
+class PoseModel(nn.Module):
+    """Map uint8 RGB crops to the outputs that the spec's codec decodes.
+
+    `model.head(model.backbone(x))` does the same from a normalised float batch.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, spec: Spec) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.spec = spec
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    def features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Map uint8 RGB crops (B, 3, h, w) to the backbone's maps, strides 4, 8, 16, 32."""
+        x = (images.to(self.mean.dtype) - self.mean) / self.std
+        out: tuple[Tensor, ...] = self.backbone(x)
+        return out
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Map uint8 RGB crops (B, 3, h, w) to the codec's outputs, in its order."""
+        out: tuple[Tensor, ...] = self.head(self.features(images))
+        return out
+
+    def session(self) -> TorchSession:
+        """Give the model as a runtime session, for `Estimator` and evaluation."""
+        return TorchSession(self, self.spec)
+
+
+def save(model: PoseModel, path: Path) -> None:
+    """Write weights and spec to a `.safetensors` file, whole or not at all."""
+    state = {key: value.detach().contiguous().cpu() for key, value in model.state_dict().items()}
+    beside = path.with_name(path.name + ".partial")
+    save_file(state, beside, metadata={METADATA_KEY: model.spec.to_json()})
+    os.replace(beside, path)
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], Spec]:
+    """Read the weights by name and the spec of a `.safetensors` file.
+
+    Raises FileNotFoundError, or ValueError when the file is damaged or has no spec.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"model file {path} does not exist")
+    try:
+        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]  # untyped package
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a dict
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no .safetensors file, or a damaged one: {error}") from error
+    if METADATA_KEY not in metadata:
+        raise ValueError(
+            f"{path} carries no posedistill spec; save it with posedistill.models.save"
+        )
+    return state, Spec.from_json(metadata[METADATA_KEY])

@@ -1,0 +1,24 @@
+"""TorchSession: a torch model as a runtime session, so that evaluation sees one kind of thing."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from posedistill.spec import Spec
+
+
+class TorchSession:
+    """Call a model on uint8 crops, without gradient, where its weights are; puts it in eval mode."""
+
+    def __init__(self, model: nn.Module, spec: Spec) -> None:
+        self.spec = spec
+        self._model = model.eval()
+        self._device = next(model.parameters()).device
+        self.provider = f"torch-{self._device.type}"
+
+    def __call__(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+        """Map RGB crops (N, 3, h, w) to outputs in the order of the codec's `output_names`."""
+        with torch.inference_mode():
+            outputs = self._model(torch.from_numpy(crops).to(self._device))
+        return tuple(output.float().cpu().numpy() for output in outputs)

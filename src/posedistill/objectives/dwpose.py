@@ -1,0 +1,133 @@
+"""Two-stage pose distillation.
+
+Paper: Effective Whole-body Pose Estimation with Two-stages Distillation (Yang et al., ICCVW
+2023); facts: spec section 7. Deliberate differences from the released code:
+the teacher is always in eval mode (there it drifts in train mode, 7.6); losses are means over
+people, so that they do not depend on the batch or the number of processes; the decay follows
+progress as given by the loop, one value an epoch as there.
+"""
+
+import copy
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from posedistill.codecs import SimCC
+from posedistill.losses import ALPHA, feature_mse, heatmap_kl, logit_kl
+from posedistill.models.pose_model import PoseModel
+from posedistill.objectives.objective import Batch, Objective
+from posedistill.objectives.supervised import SupervisedConfig, keypoint_loss
+from posedistill.teachers import Frozen
+
+
+@dataclass(frozen=True)
+class StageOneConfig:
+    """Weigh the losses of stage one.
+
+    Attributes:
+        teacher: file or run folder of the teacher.
+        alpha: factor of the feature loss, 7e-5 as released (5e-5 in the paper); 0 leaves it out.
+        beta: factor of the logit loss, 0.1; 0 leaves it out.
+        decay: whether both fade as 1 - progress (the paper's r(t)).
+    """
+
+    teacher: str = ""
+    alpha: float = ALPHA
+    beta: float = 0.1
+    decay: bool = True
+    supervised: SupervisedConfig = field(default_factory=SupervisedConfig)
+
+
+@dataclass(frozen=True)
+class StageTwoConfig:
+    """Weigh the loss of stage two.
+
+    Attributes:
+        teacher: file or run folder of the student of stage one, which teaches its own new head.
+        gamma: factor of the logit loss, 1 as published.
+    """
+
+    teacher: str = ""
+    gamma: float = 1.0
+
+
+def _distil_logits(
+    student: tuple[Tensor, ...], teacher: tuple[Tensor, ...], model: PoseModel
+) -> Tensor:
+    if isinstance(model.spec.codec, SimCC):
+        return logit_kl(student[0], student[1], teacher[0], teacher[1])
+    return heatmap_kl(student[0], teacher[0])
+
+
+class StageOne(Objective):
+    """Learn from labels, and from a teacher's last feature map and logits."""
+
+    def __init__(self, model: PoseModel, teacher: Frozen, config: StageOneConfig) -> None:
+        super().__init__()
+        _check_match(model, teacher)
+        self.model = model
+        self.teacher = teacher
+        self.config = config
+        inputs, outputs = _last_channels(model), _last_channels(teacher.model)
+        self.align = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Give the keypoint loss and the fading feature and logit losses."""
+        wanted_features = self.teacher.features(batch.images)
+        wanted = self.teacher.head(wanted_features)
+        features = self.model.features(batch.images)
+        outputs = self.model.head(features)
+        fade = 1 - progress if self.config.decay else 1.0
+        losses = {"keypoint": keypoint_loss(outputs, batch, self.model, self.config.supervised)}
+        if self.config.alpha:
+            aligned = self.align(features[-1])
+            losses["feature"] = fade * feature_mse(aligned, wanted_features[-1], self.config.alpha)
+        if self.config.beta:
+            losses["logit"] = fade * self.config.beta * _distil_logits(outputs, wanted, self.model)
+        return losses
+
+    def deployable(self) -> PoseModel:
+        """Give the student."""
+        return self.model
+
+
+class StageTwo(Objective):
+    """Re-learn the head from the model's own logits, on its frozen backbone.
+
+    Only the fresh head is registered, so nothing else can move.
+    """
+
+    def __init__(self, head: nn.Module, teacher: Frozen, config: StageTwoConfig) -> None:
+        super().__init__()
+        self.head = head
+        self.teacher = teacher
+        self.config = config
+
+    def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        """Give the logit loss; labels are not used (spec 7.2)."""
+        features = self.teacher.features(batch.images)
+        wanted = self.teacher.head(features)
+        outputs = self.head(features)
+        return {"logit": self.config.gamma * _distil_logits(outputs, wanted, self.teacher.model)}
+
+    def deployable(self) -> PoseModel:
+        """Give a copy of the frozen backbone with the new head.
+
+        A copy, so that whatever is done to the model cannot reach the teacher.
+        """
+        backbone = copy.deepcopy(self.teacher.model.backbone)
+        return PoseModel(backbone, self.head, self.teacher.spec)
+
+
+def _last_channels(model: PoseModel) -> int:
+    channels = model.backbone.channels
+    assert isinstance(channels, tuple)
+    return int(channels[-1])
+
+
+def _check_match(model: PoseModel, teacher: Frozen) -> None:
+    if (model.spec.codec, model.spec.skeleton) != (teacher.spec.codec, teacher.spec.skeleton):
+        raise ValueError(
+            f"teacher and student must share codec and skeleton; teacher: {teacher.spec.skeleton}, "
+            f"{teacher.spec.codec}; student: {model.spec.skeleton}, {model.spec.codec}"
+        )

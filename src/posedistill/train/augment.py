@@ -1,0 +1,173 @@
+"""Training augmentation: one affine and one warp per sample, then colour, blur and dropout.
+
+The order, ranges and distributions are those of the reference's training pipeline (spec 6.2).
+Deliberate difference: the flip is part of the affine, so the image is warped once.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from posedistill.crop import affine_matrix, box_to_center_scale, fix_aspect, transform_points, warp
+from posedistill.datasets.instance import Instance
+from posedistill.skeleton import Skeleton
+
+_HALF_BODY_MIN_VISIBLE = 9
+_HALF_BODY_PADDING = 1.5
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Say how samples are varied.
+
+    Attributes:
+        flip, half_body, blur, median_blur, dropout: probabilities.
+        shift: largest shift as a part of the box, with probability shift_probability.
+        scale: smallest and largest factor on the box. rotation: largest angle in degrees, with
+            probability rotation_probability. All three are drawn from a normal distribution cut
+            off at one sigma.
+        hsv: largest change of hue, saturation and value.
+    """
+
+    flip: float = 0.5
+    half_body: float = 0.3
+    shift: float = 0.16
+    shift_probability: float = 0.3
+    scale: tuple[float, float] = (0.6, 1.4)
+    rotation: float = 80.0
+    rotation_probability: float = 0.6
+    hsv: tuple[int, int, int] = (5, 30, 30)
+    blur: float = 0.1
+    median_blur: float = 0.1
+    dropout: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Hold one augmented crop: image (3, h, w) uint8, keypoints (K, 2) in its pixels, visible (K,)."""
+
+    image: NDArray[np.uint8]
+    keypoints: NDArray[np.float64]
+    visible: NDArray[np.float32]
+
+
+def augment(
+    image_rgb: NDArray[np.uint8],
+    instance: Instance,
+    *,
+    skeleton: Skeleton,
+    size_wh: tuple[int, int],
+    config: AugmentConfig,
+    rng: np.random.Generator,
+) -> Sample:
+    """Cut a randomly varied crop of a person.
+
+    image_rgb: (H, W, 3) uint8. The same rng state gives the same sample.
+    """
+    center, scale = box_to_center_scale(instance.box_xyxy)
+    if rng.random() < config.half_body:
+        center, scale = _half_body(instance, skeleton, center=center, scale=scale, rng=rng)
+    is_flipped = rng.random() < config.flip
+    center, scale, rotation = _vary_box(center, scale, config, rng)
+    matrix = affine_matrix(center, fix_aspect(scale, size_wh), size_wh, rotation=rotation)
+    keypoints, visible = instance.keypoints.astype(np.float64), instance.visible
+    if is_flipped:
+        # Mirroring image and box and then cropping comes to x' = w - x in the crop.
+        matrix = np.array([[-1.0], [1.0]]) * matrix + np.array([[0, 0, size_wh[0]], [0, 0, 0]])
+        keypoints = keypoints[skeleton.flip_permutation]
+        visible = visible[skeleton.flip_permutation]
+    crop = warp(image_rgb, matrix, size_wh)
+    crop = _drop_rectangle(_blur(_shift_hsv(crop, config, rng), config, rng), config, rng)
+    return Sample(
+        image=np.ascontiguousarray(crop.transpose(2, 0, 1)),
+        keypoints=transform_points(keypoints, matrix),
+        visible=visible,
+    )
+
+
+def _cut_normal(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    """Draw from the standard normal distribution cut off at -1 and 1."""
+    values = rng.standard_normal(size)
+    while (outside := np.abs(values) > 1).any():
+        values[outside] = rng.standard_normal(int(outside.sum()))
+    return values
+
+
+def _half_body(
+    instance: Instance,
+    skeleton: Skeleton,
+    *,
+    center: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    visible = instance.visible > 0
+    upper = [index for index in skeleton.upper if visible[index]]
+    lower = [index for index in skeleton.lower if visible[index]]
+    prefers_upper = rng.random() < 0.7
+    if visible.sum() < _HALF_BODY_MIN_VISIBLE or (len(upper) < 2 and len(lower) < 3):
+        return center, scale
+    use_upper = len(upper) >= 2 and (prefers_upper or len(lower) < 3)
+    points = instance.keypoints[upper if use_upper else lower].astype(np.float64)
+    extent = points.max(axis=0) - points.min(axis=0)
+    if extent.min() <= 0:
+        return center, scale
+    return points.mean(axis=0), extent * _HALF_BODY_PADDING
+
+
+def _vary_box(
+    center: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    config: AugmentConfig,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    draws = _cut_normal(rng, 4)
+    does_shift, does_rotate = rng.random(2) < (
+        config.shift_probability,
+        config.rotation_probability,
+    )
+    low, high = config.scale
+    if does_shift:
+        center = center + draws[:2] * config.shift * scale
+    scale = scale * (draws[2] * (high - low) / 2 + (high + low) / 2)
+    return center, scale, float(draws[3] * config.rotation) if does_rotate else 0.0
+
+
+def _shift_hsv(
+    crop: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    gains = rng.uniform(-1, 1, 3) * config.hsv * rng.integers(0, 2, 3)
+    hue, saturation, value = gains.astype(np.int16)
+    if not (hue or saturation or value):
+        return crop
+    hsv = cv2.cvtColor(crop, cv2.COLOR_RGB2HSV).astype(np.int16)
+    hsv[..., 0] = (hsv[..., 0] + hue) % 180
+    hsv[..., 1] = np.clip(hsv[..., 1] + saturation, 0, 255)
+    hsv[..., 2] = np.clip(hsv[..., 2] + value, 0, 255)
+    return np.asarray(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB), np.uint8)
+
+
+def _blur(
+    crop: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    does_blur, does_median = rng.random(2) < (config.blur, config.median_blur)
+    kernels = rng.choice([3, 5, 7], 2)
+    if does_blur:
+        crop = np.asarray(cv2.blur(crop, (int(kernels[0]), int(kernels[0]))), np.uint8)
+    if does_median:
+        crop = np.asarray(cv2.medianBlur(crop, int(kernels[1])), np.uint8)
+    return crop
+
+
+def _drop_rectangle(
+    crop: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    does_drop = rng.random() < config.dropout
+    parts, corner = rng.uniform(0.2, 0.4, 2), rng.random(2)
+    if does_drop:
+        size = (parts * crop.shape[:2]).astype(int)
+        top, left = (corner * (np.array(crop.shape[:2]) - size + 1)).astype(int)
+        crop[top : top + size[0], left : left + size[1]] = 0
+    return crop

@@ -1,0 +1,161 @@
+"""Recipe: one complete training run as a frozen dataclass, and overrides of it by name."""
+
+import ast
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from posedistill.objectives.dwpose import StageOneConfig, StageTwoConfig
+from posedistill.objectives.supervised import SupervisedConfig
+from posedistill.train.augment import AugmentConfig
+from posedistill.train.data import DrawnData, WholeBodyData
+from posedistill.train.optim import OptimConfig
+
+ObjectiveConfig = SupervisedConfig | StageOneConfig | StageTwoConfig
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Say what is built.
+
+    Attributes:
+        name, skeleton, input_size_wh: as `posedistill.models.build` takes them. Stage two builds
+            the model of its teacher instead.
+        backbone_from: file or run folder whose backbone the model starts from; empty for none.
+    """
+
+    name: str = "rtmpose-t"
+    skeleton: str = "wholebody133"
+    input_size_wh: tuple[int, int] = (192, 256)
+    backbone_from: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Hold everything that decides a training run.
+
+    Attributes:
+        name: of the recipe. model, data, objective, optim: see their classes.
+        augment: augmentation; late_augment replaces it for the last late_epochs.
+        epochs, batch_size: batch_size counts the samples of a step over all processes.
+        precision: ``auto`` takes bf16 where the device has it, else as Fabric names it.
+        num_workers: loader processes. seed: of weights, order and augmentation.
+        evaluate_every, save_every: epochs between evaluations, steps between saved states.
+        best_by: validation figure that picks the best model.
+    """
+
+    name: str
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: WholeBodyData | DrawnData = field(default_factory=WholeBodyData)
+    objective: ObjectiveConfig = field(default_factory=SupervisedConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    late_augment: AugmentConfig = field(default_factory=AugmentConfig)
+    late_epochs: int = 0
+    epochs: int = 270
+    batch_size: int = 64
+    precision: str = "auto"
+    num_workers: int = 2
+    seed: int = 21
+    evaluate_every: int = 10
+    save_every: int = 500
+    best_by: str = "whole/AP"
+
+
+def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
+    """Give the recipe with `key.sub=value` assignments applied.
+
+    Raises ValueError for an assignment without "=", an unknown key (naming the nearest) or a value
+    that does not fit the field's type.
+
+    >>> override(Recipe("example"), ["optim.lr=0.001", "epochs=3"]).optim.lr
+    0.001
+    """
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise ValueError(f"--set takes key=value, got {assignment!r}")
+        recipe = _assign(recipe, path.strip(), path.strip().split("."), text=text.strip())
+    return recipe
+
+
+def _assign(record: Any, path: str, keys: list[str], *, text: str) -> Any:  # Any: nested records
+    types_by_name = typing.get_type_hints(type(record))
+    name = keys[0]
+    if name not in types_by_name or name == "name":
+        known = [key for key, _ in _leaves(record)]
+        near = difflib.get_close_matches(name, types_by_name, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"
+        raise ValueError(f"unknown key {path!r}: {type(record).__name__} has no {name!r}{hint}")
+    value = getattr(record, name)
+    if len(keys) > 1:
+        if not dataclasses.is_dataclass(value):
+            raise ValueError(f"unknown key {path!r}: {name!r} is a plain value")
+        return replace(record, **{name: _assign(value, path, keys[1:], text=text)})
+    if dataclasses.is_dataclass(value):
+        known = [f"{path}.{key}" for key, _ in _leaves(value)]
+        raise ValueError(f"{path!r} is a group; set one of {', '.join(known)}")
+    return replace(record, **{name: _parse(text, types_by_name[name], path)})
+
+
+def _parse(text: str, kind: Any, path: str) -> Any:  # Any: a type form and its value
+    if kind is str:
+        return text
+    try:
+        value = ast.literal_eval(
+            {"true": "True", "false": "False", "none": "None"}.get(text.lower(), text)
+        )
+    except (ValueError, SyntaxError):
+        value = text
+    if _fits(value, kind):
+        return float(value) if kind is float else value
+    shown = getattr(kind, "__name__", str(kind)) if not typing.get_args(kind) else str(kind)
+    raise ValueError(f"{path} takes {shown}, got {text!r}")
+
+
+def _fits(value: Any, kind: Any) -> bool:  # Any: a value of any type and a type form
+    if isinstance(kind, types.UnionType):
+        return any(_fits(value, option) for option in typing.get_args(kind))
+    if kind is None or kind is type(None):
+        return value is None
+    if typing.get_origin(kind) is tuple:
+        inner = typing.get_args(kind)
+        return (
+            isinstance(value, tuple) and len(value) == len(inner) and all(map(_fits, value, inner))
+        )
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _leaves(record: Any) -> Iterator[tuple[str, Any]]:  # Any: a dataclass of any kind
+    for item in dataclasses.fields(record):
+        value = getattr(record, item.name)
+        if dataclasses.is_dataclass(value):
+            yield from ((f"{item.name}.{key}", inner) for key, inner in _leaves(value))
+        else:
+            yield item.name, value
+
+
+def describe(recipe: Recipe) -> str:
+    """Give the resolved recipe as text, one `key = value` line a field.
+
+    >>> print(describe(Recipe("example")).splitlines()[0])
+    name = 'example'
+    """
+    return "\n".join(f"{key} = {value!r}" for key, value in _leaves(recipe))
+
+
+def to_json(recipe: Recipe) -> str:
+    """Give the resolved recipe as JSON, for the record; it is never read back."""
+    record = dataclasses.asdict(recipe)
+    record["objective"]["kind"] = type(recipe.objective).__name__
+    record["data"]["kind"] = type(recipe.data).__name__
+    return json.dumps(record, indent=1)

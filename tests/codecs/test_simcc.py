@@ -1,0 +1,153 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from posedistill.codecs import SimCC
+from posedistill.skeleton import Skeleton
+
+CODECS = {
+    "256": SimCC((192, 256), (4.9, 5.66)),
+    "384": SimCC((288, 384), (6.0, 6.93)),
+}
+Golden = dict[str, NDArray[np.float32]]
+every_codec = pytest.mark.parametrize("size", list(CODECS))
+every_set = pytest.mark.parametrize("index", [0, 1])
+
+
+@pytest.fixture(scope="module")
+def golden(golden_dir: Path) -> Golden:
+    """Give the labels of the reference for points inside, outside, at ties and barely visible."""
+    with np.load(golden_dir / "simcc.npz") as file:
+        return dict(file)
+
+
+@every_codec
+@every_set
+def test_labels_are_those_of_the_reference(golden: Golden, size: str, index: int) -> None:
+    key = f"simcc{size}_set{index}"
+    x, y, _ = CODECS[size].encode(golden[f"{key}_kpts"], golden[f"{key}_vis"])
+    chosen = golden[f"{key}_sel"].astype(int)
+    np.testing.assert_allclose(x[chosen], golden[f"{key}_x"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(y[chosen], golden[f"{key}_y"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(x.sum(-1), golden[f"{key}_xsum"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(y.sum(-1), golden[f"{key}_ysum"], rtol=1e-5, atol=1e-6)
+
+
+@every_codec
+@every_set
+def test_weights_are_exactly_those_of_the_reference(golden: Golden, size: str, index: int) -> None:
+    key = f"simcc{size}_set{index}"
+    _, _, weights = CODECS[size].encode(golden[f"{key}_kpts"], golden[f"{key}_vis"])
+    assert np.array_equal(weights, golden[f"{key}_weights"])
+
+
+def _seeded_logits(codec: SimCC) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the logits that the reference decoded: noise, with a lost, a flat and a tied row."""
+    state = np.random.RandomState(200)
+    x = state.standard_normal((2, 133, codec.bins_xy[0])).astype(np.float32)
+    y = state.standard_normal((2, 133, codec.bins_xy[1])).astype(np.float32)
+    x[0, 0] -= 100
+    x[0, 1] = y[0, 1] = 0
+    x[1, 2, 50] = x[1, 2, 60] = 9
+    return x, y
+
+
+@every_codec
+def test_decoding_is_exactly_that_of_the_reference(golden: Golden, size: str) -> None:
+    keypoints, scores = CODECS[size].decode(*_seeded_logits(CODECS[size]))
+    assert np.array_equal(keypoints, golden[f"simcc{size}_dec_kpts"])
+    assert np.array_equal(scores, golden[f"simcc{size}_dec_scores"])
+
+
+def test_decoding_is_what_a_slow_loop_finds(rng: np.random.Generator) -> None:
+    codec = SimCC((12, 16), (2.0, 2.0))
+    x = rng.standard_normal((3, 5, 24)).astype(np.float32)
+    y = rng.standard_normal((3, 5, 32)).astype(np.float32)
+    keypoints, scores = codec.decode(x, y)
+    for n, k in np.ndindex(3, 5):
+        best_x = max(range(24), key=lambda i: (x[n, k, i], -i))
+        best_y = max(range(32), key=lambda i: (y[n, k, i], -i))
+        assert scores[n, k] == min(x[n, k, best_x], y[n, k, best_y])
+        assert keypoints[n, k].tolist() == [best_x / 2, best_y / 2]
+
+
+def test_encoding_is_what_a_slow_loop_finds(rng: np.random.Generator) -> None:
+    codec = SimCC((12, 16), (2.0, 3.0))
+    points = rng.uniform(-4, 20, (6, 2))
+    x, y, _ = codec.encode(points, np.ones(6))
+    for k, (px, py) in enumerate(points):
+        cx, cy = round(px * 2), round(py * 2)
+        inside = -7 <= cx < 24 + 6 and -10 <= cy < 32 + 9
+        for i in range(24):
+            expected = np.exp(-((i - cx) ** 2) / 8) if inside else 0
+            assert x[k, i] == pytest.approx(expected, abs=1e-6)
+        for j in range(32):
+            expected = np.exp(-((j - cy) ** 2) / 18) if inside else 0
+            assert y[k, j] == pytest.approx(expected, abs=1e-6)
+
+
+@every_codec
+@given(st.data())
+def test_a_round_trip_stays_within_a_quarter_pixel(size: str, data: st.DataObject) -> None:
+    codec = CODECS[size]
+    w, h = codec.input_size_wh
+    # Half a bin short of the border: beyond it the nearest bin lies outside.
+    place = st.tuples(st.floats(0, w - 0.76), st.floats(0, h - 0.76))
+    points = np.array(data.draw(st.lists(place, min_size=1, max_size=4)))
+    x, y, weights = codec.encode(points, np.ones(len(points)))
+    decoded, scores = codec.decode(x, y)
+    assert np.abs(decoded - points).max() <= 0.25 + 1e-5
+    assert weights.tolist() == [1.0] * len(points)
+    np.testing.assert_allclose(scores, 1)
+
+
+def test_batches_are_encoded_like_single_persons(rng: np.random.Generator) -> None:
+    codec = CODECS["256"]
+    points, visible = rng.uniform(-20, 280, (3, 7, 2)), rng.choice([0, 0.4, 1.0], (3, 7))
+    batch = codec.encode(points, visible)
+    for n in range(3):
+        for together, alone in zip(batch, codec.encode(points[n], visible[n]), strict=True):
+            assert np.array_equal(together[n], alone)
+
+
+def test_a_mirrored_input_gives_the_same_points_half_a_pixel_on(rng: np.random.Generator) -> None:
+    codec, skeleton = CODECS["256"], Skeleton.get("wholebody133")
+    points = np.round(rng.uniform(5, 180, (1, 133, 2)) * 2) / 2
+    seen = np.ones((1, 133))
+    mirrored = points[:, skeleton.flip_permutation] * (-1, 1) + (191, 0)
+    x, y, _ = codec.encode(mirrored, seen)
+    back = codec.decode(*codec.flip_back((x, y), skeleton.flip_permutation))[0]
+    # Bins mirror to 2w - 1 - i, pixels to w - 1 - x: one bin apart, as in the reference.
+    np.testing.assert_allclose(back, points + (0.5, 0), atol=1e-5)
+
+
+def test_turning_back_twice_changes_nothing(rng: np.random.Generator) -> None:
+    codec, permutation = CODECS["256"], Skeleton.get("wholebody133").flip_permutation
+    outputs = rng.random((2, 133, 384)), rng.random((2, 133, 512))
+    x, y = (array.astype(np.float32) for array in outputs)
+    twice = codec.flip_back(codec.flip_back((x, y), permutation), permutation)
+    assert np.array_equal(twice[0], x)
+    assert np.array_equal(twice[1], y)
+
+
+def test_nobody_is_encoded_and_decoded_to_nobody() -> None:
+    codec = CODECS["256"]
+    x, y, weights = codec.encode(np.zeros((0, 133, 2)), np.zeros((0, 133)))
+    assert (x.shape, y.shape, weights.shape) == ((0, 133, 384), (0, 133, 512), (0, 133))
+    assert codec.decode(x, y)[0].shape == (0, 133, 2)
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "sigma_xy", "split_ratio"),
+    [((0, 256), (4.9, 5.66), 2), ((192, 256), (0, 5.66), 2), ((192, 256), (4.9, 5.66), 0)],
+    ids=["size", "sigma", "split ratio"],
+)
+def test_impossible_parameters_are_refused(
+    size_wh: tuple[int, int], sigma_xy: tuple[float, float], split_ratio: float
+) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        SimCC(size_wh, sigma_xy, split_ratio)

@@ -1,0 +1,140 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posedistill.skeleton import Skeleton, convert_keypoints, part_skeleton
+
+WHOLEBODY = Skeleton.get("wholebody133")
+every_skeleton = pytest.mark.parametrize("name", Skeleton.names())
+
+
+def _other_side(joint: str) -> str:
+    swaps = {"left": "right", "right": "left"}
+    return "_".join(swaps.get(word, word) for word in joint.split("_"))
+
+
+@every_skeleton
+def test_mirroring_twice_changes_nothing(name: str) -> None:
+    permutation = Skeleton.get(name).flip_permutation
+    assert permutation[permutation].tolist() == list(range(len(permutation)))
+
+
+@every_skeleton
+def test_named_sides_change_places_in_the_mirror(name: str) -> None:
+    skeleton = Skeleton.get(name)
+    for joint, partner in zip(skeleton.joints, skeleton.flip_permutation, strict=True):
+        if joint.startswith(("left_", "right_")):
+            assert skeleton.joints[partner] == _other_side(joint)
+
+
+@every_skeleton
+def test_sigmas_and_links_fit_the_joints(name: str) -> None:
+    skeleton = Skeleton.get(name)
+    assert skeleton.sigmas.shape == (len(skeleton),)
+    assert (skeleton.sigmas > 0).all()
+    assert len(set(skeleton.joints)) == len(skeleton)
+    assert all(0 <= joint < len(skeleton) for link in skeleton.links for joint in link)
+    assert all(first != second for first, second in skeleton.links)
+
+
+@every_skeleton
+def test_the_mirror_maps_links_of_a_paired_skeleton_onto_links(name: str) -> None:
+    skeleton = Skeleton.get(name)
+    links = {frozenset(link) for link in skeleton.links}
+    mirrored = {frozenset(int(skeleton.flip_permutation[j]) for j in link) for link in links}
+    assert mirrored == links
+
+
+@every_skeleton
+def test_tables_cannot_be_changed_by_accident(name: str) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        Skeleton.get(name).sigmas[0] = 1.0
+
+
+def test_the_groups_of_the_whole_body_cover_each_joint_once_in_order() -> None:
+    joined = np.concatenate(list(WHOLEBODY.groups.values()))
+    assert list(WHOLEBODY.groups) == ["body", "foot", "face", "left_hand", "right_hand"]
+    assert [len(group) for group in WHOLEBODY.groups.values()] == [17, 6, 68, 21, 21]
+    assert joined.tolist() == list(range(133))
+
+
+def test_each_joint_of_a_left_hand_becomes_the_same_joint_of_the_right_hand() -> None:
+    left, right = WHOLEBODY.groups["left_hand"], WHOLEBODY.groups["right_hand"]
+    assert WHOLEBODY.flip_permutation[left].tolist() == right.tolist()
+
+
+def test_the_mirrored_jaw_runs_from_the_other_ear() -> None:
+    jaw = WHOLEBODY.groups["face"][:17]
+    assert WHOLEBODY.flip_permutation[jaw].tolist() == jaw[::-1].tolist()
+
+
+def test_the_whole_body_equals_the_published_table(shared_dir: Path) -> None:
+    file = shared_dir / "spec" / "coco_wholebody_133.json"
+    published = json.loads(file.read_text(encoding="utf-8"))
+    assert list(WHOLEBODY.joints) == [row["name"] for row in published["keypoints"]]
+    assert WHOLEBODY.flip_permutation.tolist() == published["flip_indices"]
+    assert WHOLEBODY.sigmas.tolist() == published["sigmas"]
+    assert list(WHOLEBODY.upper) == published["upper_body_ids"]
+    assert list(WHOLEBODY.lower) == published["lower_body_ids"]
+    links = {tuple(row["indices"]) for row in published["skeleton"]}
+    assert links <= set(WHOLEBODY.links)
+
+
+def test_coco17_is_the_body_of_the_whole_body() -> None:
+    coco, body = Skeleton.get("coco17"), WHOLEBODY.groups["body"]
+    assert coco.joints == tuple(WHOLEBODY.joints[index] for index in body)
+    assert coco.sigmas.tolist() == WHOLEBODY.sigmas[body].tolist()
+
+
+@pytest.mark.parametrize("group", ["body", "face", "left_hand", "right_hand"])
+def test_the_skeleton_of_a_group_has_its_size(group: str) -> None:
+    assert len(part_skeleton(group)) == len(WHOLEBODY.groups[group])
+
+
+def test_feet_have_no_skeleton_of_their_own() -> None:
+    with pytest.raises(ValueError, match="foot"):
+        part_skeleton("foot")
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'coco18'.*wholebody133, coco17"):
+        Skeleton.get("coco18")
+
+
+# Joint by joint as OpenPose's 18-point model lists them, as indices of COCO's 17; 1 is the neck.
+OPENPOSE_FROM_COCO = [0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
+
+
+@pytest.mark.parametrize("source", ["wholebody133", "coco17"])
+def test_openpose_joints_come_from_the_same_named_ones(
+    source: str, rng: np.random.Generator
+) -> None:
+    skeleton = Skeleton.get(source)
+    points = rng.random((3, len(skeleton), 2)).astype(np.float32)
+    scores = rng.random((3, len(skeleton))).astype(np.float32)
+    openpose = Skeleton.get("openpose18")
+    moved, moved_scores = convert_keypoints(points, scores, source=skeleton, target=openpose)
+    for target, origin in enumerate(OPENPOSE_FROM_COCO):
+        if origin is not None:
+            assert np.array_equal(moved[:, target], points[:, origin])
+            assert np.array_equal(moved_scores[:, target], scores[:, origin])
+    np.testing.assert_allclose(moved[:, 1], (points[:, 5] + points[:, 6]) / 2, rtol=1e-6)
+    assert np.array_equal(moved_scores[:, 1], np.minimum(scores[:, 5], scores[:, 6]))
+
+
+def test_joints_that_the_source_lacks_are_absent_by_score() -> None:
+    coco = Skeleton.get("coco17")
+    points, scores = np.ones((1, 17, 2), np.float32), np.ones((1, 17), np.float32)
+    moved, moved_scores = convert_keypoints(points, scores, source=coco, target=WHOLEBODY)
+    assert moved_scores[0].tolist() == [1.0] * 17 + [0.0] * 116
+    assert np.array_equal(moved[:, :17], points)
+
+
+def test_converting_to_the_same_skeleton_changes_nothing(rng: np.random.Generator) -> None:
+    points = rng.random((2, 133, 2)).astype(np.float32)
+    scores = rng.random((2, 133)).astype(np.float32)
+    moved, moved_scores = convert_keypoints(points, scores, source=WHOLEBODY, target=WHOLEBODY)
+    assert np.array_equal(moved, points)
+    assert np.array_equal(moved_scores, scores)

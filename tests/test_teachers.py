@@ -1,0 +1,74 @@
+"""A frozen teacher: its answers, and that nothing around it can reach it."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from posedistill.models import PoseModel, build
+from posedistill.teachers import Frozen
+from tests.weight_rule import fill
+
+
+class _Holder(nn.Module):
+    def __init__(self, teacher: Frozen) -> None:
+        super().__init__()
+        self.teacher = teacher
+        self.own = nn.Linear(2, 2)
+
+
+@pytest.fixture
+def model() -> PoseModel:
+    model = build("rtmpose-t", "coco17", (64, 96))
+    fill(model, 1.6)
+    return model.train()
+
+
+@pytest.fixture
+def images() -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (2, 3, 96, 64), generator=generator, dtype=torch.uint8)
+
+
+def test_a_teacher_answers_as_its_model_does_in_eval_mode(model: PoseModel, images: Tensor) -> None:
+    teacher = Frozen(model)
+    features = teacher.features(images)
+    with torch.inference_mode():
+        wanted = model.eval().features(images)
+        logits = model(images)
+    assert all(torch.equal(a, b) for a, b in zip(features, wanted, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(teacher.head(features), logits, strict=True))
+    assert teacher.spec == model.spec
+
+
+def test_a_held_teacher_is_no_part_of_its_holder(model: PoseModel) -> None:
+    holder = _Holder(Frozen(model))
+    assert [name for name, _ in holder.named_parameters()] == ["own.weight", "own.bias"]
+    assert list(holder.state_dict()) == ["own.weight", "own.bias"]
+    assert list(holder.buffers()) == []
+    assert [name for name, _ in holder.named_modules()] == ["", "own"]
+
+
+def test_training_its_holder_leaves_a_teacher_in_eval_mode(model: PoseModel) -> None:
+    holder = _Holder(Frozen(model))
+    holder.train()
+    assert not any(module.training for module in model.modules())
+
+
+def test_a_teacher_gives_no_gradient_to_anything(model: PoseModel, images: Tensor) -> None:
+    teacher = Frozen(model)
+    features = teacher.features(images)
+    assert not any(value.requires_grad for value in (*features, *teacher.head(features)))
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_answering_leaves_a_teacher_bit_identical(model: PoseModel, images: Tensor) -> None:
+    teacher = Frozen(model)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    teacher.head(teacher.features(images))
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_a_teacher_follows_the_images_to_their_device(model: PoseModel, images: Tensor) -> None:
+    features = Frozen(model).features(images.to("meta"))
+    assert {value.device.type for value in features} == {"meta"}
+    assert {value.device.type for value in model.state_dict().values()} == {"meta"}
