@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.weight_rule import fill, seeded
 from torch import Tensor, nn
 
 from posedistill.codecs import SimCC
 from posedistill.losses import feature_mse, heatmap_kl, heatmap_mse, logit_kl, simcc_kl
-from tests.weight_rule import fill, seeded
 
 Floats = NDArray[np.float64]
 Golden = dict[str, Floats]
@@ -139,7 +139,7 @@ def test_the_heatmap_divergence_equals_a_slow_loop(temperature: float) -> None:
     student, teacher = seeded(5, (2, 3, 4, 5)), seeded(6, (2, 3, 4, 5))
     rows = zip(student.double().view(6, 20), teacher.double().view(6, 20), strict=True)
     total = sum(_slow_kl(s.numpy(), t.numpy(), 1 / temperature) for s, t in rows)
-    seen = heatmap_kl(student, teacher, temperature).item()
+    seen = heatmap_kl(student, teacher, temperature=temperature).item()
     assert seen == pytest.approx(total / 6 * temperature**2, rel=1e-5)
 
 
@@ -223,7 +223,7 @@ def test_divergences_are_positive_and_zero_only_for_the_teacher_itself(
 ) -> None:
     student, teacher = _small(1, 7), _small(2, 7)
     assert divergence(teacher, teacher).item() == pytest.approx(0, abs=1e-6)
-    assert divergence(student, teacher).item() > 0.1
+    assert divergence(student, teacher).item() > 0.05
 
 
 @divergences

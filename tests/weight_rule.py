@@ -1,4 +1,4 @@
-"""Weights and inputs that follow from names and seeds, so that golden numbers need no stored weights.
+"""Weights and inputs made from names and seeds, so that golden numbers need no stored weights.
 
 The golden numbers of the network tests were computed by the reference implementation (MMPose 1.3.2)
 with the weights and inputs that these functions give.

@@ -43,7 +43,7 @@ def fix_aspect(scale_wh: NDArray[np.floating], size_wh: tuple[int, int]) -> NDAr
     return np.stack([np.maximum(w, h * aspect), np.maximum(h, w / aspect)], axis=-1)
 
 
-def affine_matrix(
+def affine_matrix(  # house rule: centre, size and input size belong together
     center: NDArray[np.floating],
     scale_wh: NDArray[np.floating],
     size_wh: tuple[int, int],
@@ -94,7 +94,7 @@ def transform_points(
     return np.asarray(moved + (offset if matrix.ndim == 2 else offset[:, None, :]))
 
 
-def warp(
+def warp(  # house rule: as cv2.warpAffine takes them
     image: NDArray[np.uint8], matrix: NDArray[np.floating], size_wh: tuple[int, int]
 ) -> NDArray[np.uint8]:
     """Cut one crop out of an image: bilinear, black outside.
@@ -124,7 +124,8 @@ def box_matrices(
     for index, box in enumerate(boxes):
         if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
             raise ValueError(
-                f"box {index} is {box.tolist()}; expected finite x1, y1, x2, y2 with x2 > x1, y2 > y1"
+                f"box {index} is {box.tolist()}; "
+                "expected finite x1, y1, x2, y2 with x2 > x1 and y2 > y1"
             )
     center, scale = box_to_center_scale(boxes, padding=padding)
     scale = fix_aspect(scale, size_wh)
@@ -132,7 +133,7 @@ def box_matrices(
     return np.stack(matrices) if matrices else np.zeros((0, 2, 3))
 
 
-def crop_boxes(
+def crop_boxes(  # house rule: as `warp` takes them
     image_rgb: NDArray[np.uint8], matrices: Sequence[NDArray[np.floating]], size_wh: tuple[int, int]
 ) -> NDArray[np.uint8]:
     """Cut the crops of all matrices into one batch.

@@ -4,7 +4,6 @@ Papers: DWPose (Yang et al., ICCVW 2023), RTMPose (Jiang et al., 2023). Facts an
 spec sections 5 and 7.3 to 7.4.
 """
 
-import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
@@ -17,7 +16,7 @@ def _kl_rows(logits: Tensor, log_target: Tensor) -> Tensor:
     return (log_target.exp() * (log_target - logits)).sum(dim=-1)
 
 
-def simcc_kl(
+def simcc_kl(  # house rule: outputs, then what they should be
     logits_x: Tensor, logits_y: Tensor, target_x: Tensor, target_y: Tensor, weights: Tensor
 ) -> Tensor:
     """Give the supervised SimCC loss, KLDiscretLoss of the reference (spec section 5).
@@ -25,6 +24,7 @@ def simcc_kl(
     logits and targets: (N, K, bins); weights: (N, K). Both pass a softmax with beta 10; the mean
     over bins is weighted, summed over people and joints, divided by K. It is not divided by N.
 
+    >>> import torch
     >>> x = torch.zeros(2, 3, 8)
     >>> float(simcc_kl(x, x, x, x, torch.ones(2, 3)))
     0.0
@@ -38,12 +38,15 @@ def simcc_kl(
     return total / logits_x.shape[1]
 
 
-def logit_kl(student_x: Tensor, student_y: Tensor, teacher_x: Tensor, teacher_y: Tensor) -> Tensor:
+def logit_kl(  # house rule: student, then teacher
+    student_x: Tensor, student_y: Tensor, teacher_x: Tensor, teacher_y: Tensor
+) -> Tensor:
     """Give the logit distillation loss, KDLoss of the reference (spec 7.4), weight 1.
 
     All (N, K, bins). Summed over bins and axes, averaged over people and joints. No keypoint
     weight: invisible joints are distilled too (DWPose, section 3.1).
 
+    >>> import torch
     >>> x = torch.zeros(2, 3, 8)
     >>> float(logit_kl(x, x, x, x))
     0.0
@@ -56,24 +59,28 @@ def logit_kl(student_x: Tensor, student_y: Tensor, teacher_x: Tensor, teacher_y:
     return total
 
 
-def feature_mse(student: Tensor, teacher: Tensor, alpha: float = ALPHA) -> Tensor:
+def feature_mse(student: Tensor, teacher: Tensor, *, alpha: float = ALPHA) -> Tensor:
     """Give the feature distillation loss, FeaLoss of the reference (spec 7.3).
 
     Both (N, C, h, w). The squared differences are summed and divided by N only, times alpha:
     7e-5 in the released configurations, 5e-5 in the paper.
 
+    >>> import torch
     >>> round(float(feature_mse(torch.zeros(2, 1, 2, 2), torch.ones(2, 1, 2, 2), alpha=0.5)), 6)
     2.0
     """
     return alpha * (student.float() - teacher.float()).square().sum() / len(student)
 
 
-def heatmap_mse(heatmaps: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+def heatmap_mse(  # house rule: outputs, then what they should be
+    heatmaps: Tensor, targets: Tensor, weights: Tensor
+) -> Tensor:
     """Give the mean squared error of heatmaps (Xiao et al., ECCV 2018).
 
     heatmaps, targets: (N, K, h, w); weights: (N, K). The mean is over all people, joints and
     cells, so that it does not depend on how a batch is split.
 
+    >>> import torch
     >>> float(heatmap_mse(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2), torch.ones(1, 1)))
     1.0
     """
@@ -82,12 +89,13 @@ def heatmap_mse(heatmaps: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     return (errors * weights[labelled]).sum() / weights.numel()
 
 
-def heatmap_kl(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+def heatmap_kl(student: Tensor, teacher: Tensor, *, temperature: float = 1.0) -> Tensor:
     """Give the KL divergence of heatmaps, each map a distribution over its cells.
 
     Both (N, K, h, w). Summed over cells, averaged over people and joints, times temperature
     squared (Hinton et al., 2015; OKDHP, Li et al., ICCV 2021).
 
+    >>> import torch
     >>> x = torch.zeros(1, 2, 3, 4)
     >>> float(heatmap_kl(x, x))
     0.0

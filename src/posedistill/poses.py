@@ -97,7 +97,8 @@ class Poses:
         """
         if group not in self.skeleton.groups:
             raise ValueError(
-                f"{self.skeleton.name} has no group {group!r}; it has {', '.join(self.skeleton.groups)}"
+                f"{self.skeleton.name} has no group {group!r}; "
+                f"it has {', '.join(self.skeleton.groups)}"
             )
         index = self.skeleton.groups[group]
         return replace(

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.weight_rule import GAINS, fill, seeded
 from torch import Tensor, nn
 
 from posedistill.models.cspnext import Block, ChannelAttention, CSPLayer, CSPNeXt, SpatialPyramid
-from tests.weight_rule import GAINS, fill, seeded
 
 DEEPEN_WIDEN = {"t": (0.167, 0.375), "s": (0.33, 0.5), "m": (0.67, 0.75)}
 TINY = {"deepen": 0.167, "widen": 0.125}

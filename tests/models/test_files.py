@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.weight_rule import fill
 from torch import Tensor
 
 from posedistill.models import PoseModel, build, load, load_backbone, save
 from posedistill.spec import METADATA_KEY
-from tests.weight_rule import fill
 
 SIZE_WH = (64, 96)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.weight_rule import fill
 from torch import Tensor
 
 from posedistill.models import PoseModel, build
 from posedistill.runtime.session import Session, open_session
-from tests.weight_rule import fill
 
 
 @pytest.fixture

@@ -132,5 +132,6 @@ def _check_images(paths: dict[int, Path], annotations: Path) -> None:
     missing = [path for path in paths.values() if not path.is_file()]
     if missing:
         raise FileNotFoundError(
-            f"{annotations} names {len(missing)} images that do not exist, the first is {missing[0]}"
+            f"{annotations} names {len(missing)} images that do not exist, "
+            f"the first is {missing[0]}"
         )

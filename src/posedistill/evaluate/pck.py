@@ -80,7 +80,9 @@ def evaluate_pck(truth: Truth, predictions: Sequence[Prediction]) -> dict[str, f
     >>> evaluate_pck(read_truth({"images": [], "annotations": []}), [])
     {}
     """
-    return pck_scores(truth, keypoint_distances(truth, predictions), np.ones(len(truth), np.bool_))
+    return pck_scores(
+        truth, keypoint_distances(truth, predictions), chosen=np.ones(len(truth), np.bool_)
+    )
 
 
 def keypoint_distances(truth: Truth, predictions: Sequence[Prediction]) -> NDArray[np.float64]:
@@ -108,7 +110,7 @@ def keypoint_distances(truth: Truth, predictions: Sequence[Prediction]) -> NDArr
 
 
 def pck_scores(
-    truth: Truth, distances: NDArray[np.float64], chosen: NDArray[np.bool_]
+    truth: Truth, distances: NDArray[np.float64], *, chosen: NDArray[np.bool_]
 ) -> dict[str, float]:
     """Give what `evaluate_pck` gives, of some persons.
 
@@ -116,7 +118,7 @@ def pck_scores(
 
     >>> from posedistill.evaluate.truth import read_truth
     >>> truth = read_truth({"images": [], "annotations": []})
-    >>> pck_scores(truth, np.zeros((0, 133)), np.ones(0, bool))
+    >>> pck_scores(truth, np.zeros((0, 133)), chosen=np.ones(0, bool))
     {}
     """
     visible = truth.visible & (chosen & ~truth.is_crowd)[:, None]

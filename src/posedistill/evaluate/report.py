@@ -113,10 +113,10 @@ def score(predictions: Sequence[Prediction], truth: Truth, *, by_folder: bool = 
     everyone = np.ones(len(truth), np.bool_)
     folders = np.array(truth.folders) if by_folder else np.array([], str)
     return Report(
-        scores=scores | pck_scores(truth, distances, everyone),
+        scores=scores | pck_scores(truth, distances, chosen=everyone),
         num_persons=_num_persons(truth),
         folders={
-            str(folder): pck_scores(truth, distances, folders == folder)
+            str(folder): pck_scores(truth, distances, chosen=folders == folder)
             for folder in np.unique(folders)
         },
     )

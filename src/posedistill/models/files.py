@@ -11,7 +11,7 @@ from posedistill.models.rtmpose import MODELS
 BEST = "best.safetensors"
 
 
-def build(
+def build(  # house rule: name, skeleton and size, as published
     name: str, skeleton: str = "wholebody133", input_size_wh: tuple[int, int] = (192, 256)
 ) -> PoseModel:
     """Build an untrained model by name.

@@ -21,7 +21,9 @@ class PoseModel(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, spec: Spec) -> None:
+    def __init__(  # house rule: in the order of the data
+        self, backbone: nn.Module, head: nn.Module, spec: Spec
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -61,7 +63,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], Spec]:
     if not path.is_file():
         raise FileNotFoundError(f"model file {path} does not exist")
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]  # untyped package
+        with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a dict
     except SafetensorError as error:

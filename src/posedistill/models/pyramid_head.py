@@ -6,7 +6,6 @@ After FPN (Lin et al., CVPR 2017): lateral 1x1 units, nearest upsampling and add
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from posedistill.models.cspnext import ConvUnit
@@ -16,6 +15,7 @@ class PyramidHead(nn.Module):
     """Map the maps of four stages to one heatmap a joint.
 
     >>> head = PyramidHead((8, 16, 32, 64), num_joints=17)
+    >>> import torch
     >>> features = [torch.zeros(1, 8 * 2**i, 32 // 2**i, 24 // 2**i) for i in range(4)]
     >>> tuple(head(tuple(features))[0].shape)
     (1, 17, 32, 24)

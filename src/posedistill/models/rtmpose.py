@@ -43,7 +43,9 @@ def simcc_codec(input_size_wh: Size) -> SimCC:
     return SimCC(input_size_wh, published.get(input_size_wh, rule))
 
 
-def rtmpose(size: str, skeleton: str, input_size_wh: Size) -> PoseModel:
+def rtmpose(  # house rule: as `build`
+    size: str, skeleton: str, input_size_wh: Size
+) -> PoseModel:
     """Give RTMPose of size t, s, m, l or x, untrained.
 
     >>> model = rtmpose("t", "coco17", (192, 256))
@@ -61,7 +63,9 @@ def rtmpose(size: str, skeleton: str, input_size_wh: Size) -> PoseModel:
     return PoseModel(backbone, head, Spec(f"rtmpose-{size}", skeleton, codec))
 
 
-def cspnext_heatmap(size: str, skeleton: str, input_size_wh: Size) -> PoseModel:
+def cspnext_heatmap(  # house rule: as `build`
+    size: str, skeleton: str, input_size_wh: Size
+) -> PoseModel:
     """Give CSPNeXt of a size with a pyramid head that gives stride-4 heatmaps, untrained."""
     backbone = _backbone(size)
     head = PyramidHead(backbone.channels, num_joints=len(Skeleton.get(skeleton)))

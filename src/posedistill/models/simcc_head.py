@@ -21,7 +21,8 @@ class ScaleNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., size) to the same shape."""
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True) * self.scale
-        return x / norm.clamp(min=1e-5) * self.g
+        out: Tensor = x / norm.clamp(min=1e-5) * self.g
+        return out
 
 
 class Scale(nn.Module):
@@ -51,7 +52,7 @@ class GatedAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (B, K, 256) to the same shape."""
         uv = nn.functional.silu(self.uv(self.ln(x)))
-        u, v, base = uv.split([_EXPANDED, _EXPANDED, _QUERY], dim=-1)
+        u, v, base = torch.split(uv, [_EXPANDED, _EXPANDED, _QUERY], dim=-1)
         query = base * self.gamma[0] + self.beta[0]
         key = base * self.gamma[1] + self.beta[1]
         attention = torch.relu(query @ key.transpose(1, 2) / _QUERY**0.5).square()

@@ -9,7 +9,7 @@ from posedistill.spec import Spec
 
 
 class TorchSession:
-    """Call a model on uint8 crops, without gradient, where its weights are; puts it in eval mode."""
+    """Call a model on uint8 crops where its weights are, in eval mode and without gradient."""
 
     def __init__(self, model: nn.Module, spec: Spec) -> None:
         self.spec = spec

@@ -62,7 +62,9 @@ def _distil_logits(
 class StageOne(Objective):
     """Learn from labels, and from a teacher's last feature map and logits."""
 
-    def __init__(self, model: PoseModel, teacher: Frozen, config: StageOneConfig) -> None:
+    def __init__(  # house rule: student, teacher, how
+        self, model: PoseModel, teacher: Frozen, config: StageOneConfig
+    ) -> None:
         super().__init__()
         _check_match(model, teacher)
         self.model = model
@@ -78,10 +80,16 @@ class StageOne(Objective):
         features = self.model.features(batch.images)
         outputs = self.model.head(features)
         fade = 1 - progress if self.config.decay else 1.0
-        losses = {"keypoint": keypoint_loss(outputs, batch, self.model, self.config.supervised)}
+        losses = {
+            "keypoint": keypoint_loss(
+                outputs, batch, model=self.model, config=self.config.supervised
+            )
+        }
         if self.config.alpha:
             aligned = self.align(features[-1])
-            losses["feature"] = fade * feature_mse(aligned, wanted_features[-1], self.config.alpha)
+            losses["feature"] = fade * feature_mse(
+                aligned, wanted_features[-1], alpha=self.config.alpha
+            )
         if self.config.beta:
             losses["logit"] = fade * self.config.beta * _distil_logits(outputs, wanted, self.model)
         return losses
@@ -97,7 +105,9 @@ class StageTwo(Objective):
     Only the fresh head is registered, so nothing else can move.
     """
 
-    def __init__(self, head: nn.Module, teacher: Frozen, config: StageTwoConfig) -> None:
+    def __init__(  # house rule: student, teacher, how
+        self, head: nn.Module, teacher: Frozen, config: StageTwoConfig
+    ) -> None:
         super().__init__()
         self.head = head
         self.teacher = teacher

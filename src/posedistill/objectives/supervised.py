@@ -26,7 +26,7 @@ class SupervisedConfig:
 
 
 def keypoint_loss(
-    outputs: tuple[Tensor, ...], batch: Batch, model: PoseModel, config: SupervisedConfig
+    outputs: tuple[Tensor, ...], batch: Batch, *, model: PoseModel, config: SupervisedConfig
 ) -> Tensor:
     """Give the supervised loss that fits the model's codec.
 
@@ -49,7 +49,7 @@ class Supervised(Objective):
     def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Give the keypoint loss."""
         outputs = self.model(batch.images)
-        return {"keypoint": keypoint_loss(outputs, batch, self.model, self.config)}
+        return {"keypoint": keypoint_loss(outputs, batch, model=self.model, config=self.config)}
 
     def deployable(self) -> PoseModel:
         """Give the model."""

@@ -46,7 +46,11 @@ class AugmentConfig:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Hold one augmented crop: image (3, h, w) uint8, keypoints (K, 2) in its pixels, visible (K,)."""
+    """Hold one augmented crop.
+
+    Attributes:
+        image: (3, h, w) uint8 RGB. keypoints: (K, 2) pixels of the image. visible: (K,).
+    """
 
     image: NDArray[np.uint8]
     keypoints: NDArray[np.float64]

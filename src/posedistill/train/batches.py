@@ -20,7 +20,7 @@ class Key(NamedTuple):
     """Name one sample: an instance in an epoch."""
 
     epoch: int
-    index: int
+    person: int
 
 
 class TrainSamples(Dataset[Batch]):
@@ -44,22 +44,22 @@ class TrainSamples(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.data.instances)
 
-    def __getitem__(self, key: Key) -> Batch:  # type: ignore[override]  # keys carry the epoch
-        instance = self.data.instances[key.index]
+    def __getitem__(self, key: Key) -> Batch:
+        instance = self.data.instances[key.person]
         sample = augment(
             self.data.image(instance.image_id),
             instance,
             skeleton=self.data.skeleton,
             size_wh=self.codec.input_size_wh,
             config=self.late if key.epoch >= self.late_epoch else self.early,
-            rng=np.random.default_rng([self.seed, key.epoch, key.index]),
+            rng=np.random.default_rng([self.seed, key.epoch, key.person]),
         )
         *targets, weights = self.codec.encode(sample.keypoints, sample.visible)
         return Batch(
             torch.from_numpy(sample.image),
             tuple(torch.from_numpy(target) for target in targets),
             torch.from_numpy(weights),
-            torch.tensor(key.index),
+            torch.tensor(key.person),
         )
 
 
@@ -125,7 +125,7 @@ def make_loader(
     """Give a loader of the batches that `keys` lists."""
     return DataLoader(
         samples,
-        batch_sampler=keys,  # type: ignore[arg-type]  # any iterable of key lists serves
+        batch_sampler=keys,
         num_workers=num_workers,
         collate_fn=collate,
         worker_init_fn=_single_threaded,

@@ -6,13 +6,17 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from posedistill.codecs import Codec
+from posedistill.datasets.instance import PoseDataset
 from posedistill.evaluate.run import evaluate
 from posedistill.models import PoseModel
 from posedistill.objectives.objective import Batch, Objective
@@ -46,6 +50,15 @@ class _Run:
     best_score: float = float("-inf")
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """Say how many steps an epoch and the run have, and after which this call stops."""
+
+    steps_per_epoch: int
+    total_steps: int
+    stop_at: int
+
+
 def fit(recipe: Recipe, run_dir: Path, *, stop_at: int | None = None) -> PoseModel:
     """Train by a recipe into a run folder, or go on where the folder's last state stands.
 
@@ -63,8 +76,20 @@ def fit(recipe: Recipe, run_dir: Path, *, stop_at: int | None = None) -> PoseMod
     fabric.barrier()
     run = _set_up(recipe, folder, fabric, objective)
     _resume(run)
-    per_epoch = max(len(data.instances) // recipe.batch_size, 1)
-    total_steps = recipe.epochs * per_epoch
+    plan = _plan(recipe, len(data.instances), stop_at)
+    _train(run, _loader(run, data, codec=codec, plan=plan), plan)
+    with run.ema.swapped_in(run.objective):
+        return copy.deepcopy(run.objective.deployable()).cpu().eval()
+
+
+def _plan(recipe: Recipe, num_samples: int, stop_at: int | None) -> _Plan:
+    per_epoch = max(num_samples // recipe.batch_size, 1)
+    total = recipe.epochs * per_epoch
+    return _Plan(per_epoch, total, min(total, stop_at or total))
+
+
+def _loader(run: _Run, data: PoseDataset, *, codec: Codec, plan: _Plan) -> "DataLoader[Batch]":
+    recipe = run.recipe
     samples = TrainSamples(
         data,
         codec,
@@ -77,14 +102,11 @@ def fit(recipe: Recipe, run_dir: Path, *, stop_at: int | None = None) -> PoseMod
         len(samples),
         recipe.batch_size,
         seed=recipe.seed,
-        steps=range(run.step, min(total_steps, stop_at or total_steps)),
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
+        steps=range(run.step, max(run.step, plan.stop_at)),
+        rank=run.fabric.global_rank,
+        world_size=run.fabric.world_size,
     )
-    loader = make_loader(samples, keys, num_workers=recipe.num_workers)
-    _train(run, loader, total_steps=total_steps, per_epoch=per_epoch)
-    with run.ema.swapped_in(run.objective):
-        return copy.deepcopy(run.objective.deployable()).cpu().eval()
+    return make_loader(samples, keys, num_workers=recipe.num_workers)
 
 
 def _seeded_objective(recipe: Recipe) -> Objective:
@@ -125,7 +147,7 @@ def _precision(name: str) -> str:
 
 
 def _set_up(recipe: Recipe, folder: RunFolder, fabric: Fabric, objective: Objective) -> _Run:
-    objective = objective.to(fabric.device, memory_format=torch.channels_last)
+    objective = objective.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stub
     if fabric.world_size > 1:
         synchronise_batch_norm(objective, fabric.device)
     groups = parameter_groups(objective, recipe.optim.weight_decay)
@@ -157,42 +179,64 @@ def _resume(run: _Run) -> None:
         logger.info("resumed %s at step %d", run.folder.path, run.step)
 
 
-def _train(
-    run: _Run, loader: "torch.utils.data.DataLoader[Batch]", *, total_steps: int, per_epoch: int
-) -> None:
+def _train(run: _Run, loader: "DataLoader[Batch]", plan: _Plan) -> None:
     recipe, is_first = run.recipe, run.fabric.global_rank == 0
     bar = tqdm(
-        total=total_steps, initial=run.step, desc=recipe.name, disable=not is_first, unit="step"
+        total=plan.total_steps,
+        initial=run.step,
+        desc=recipe.name,
+        disable=not is_first,
+        unit="step",
     )
-    since, images = time.perf_counter(), 0
+    meter = _Meter(run, bar)
     for batch in loader:
-        epoch = run.step // per_epoch
-        lr = learning_rate(run.step, total_steps, recipe.optim)
-        losses = _step(run, _to_device(batch, run.fabric.device), epoch / recipe.epochs, lr)
+        epoch = run.step // plan.steps_per_epoch
+        lr = learning_rate(run.step, plan.total_steps, config=recipe.optim)
+        losses = _step(run, _to_device(batch, run.fabric.device), epoch / recipe.epochs, lr=lr)
         run.step += 1
-        images += recipe.batch_size
         bar.update()
-        if is_first and (run.step % _LOG_EVERY == 0 or run.step == total_steps):
-            values = {name: float(value.detach()) for name, value in losses.items()}
-            now = time.perf_counter()
-            speed = images / (now - since)
-            since, images = now, 0
-            bar.set_postfix(loss=f"{sum(values.values()):.4g}", img_s=f"{speed:.1f}")
-            run.folder.log(step=run.step, epoch=epoch, lr=lr, losses=values, images_per_s=speed)
-        ends_epoch = run.step % per_epoch == 0
-        is_over = run.step == total_steps
+        is_over = run.step == plan.total_steps
+        if is_first:
+            meter.add(losses, lr, epoch=epoch, is_over=is_over)
+        ends_epoch = run.step % plan.steps_per_epoch == 0
         if is_over or (ends_epoch and (epoch + 1) % recipe.evaluate_every == 0):
             _validate(run, epoch)
-        if (
-            is_over
-            or run.step % recipe.save_every == 0
-            or run.step == loader.batch_sampler.steps.stop
-        ):  # type: ignore[union-attr]  # KeyBatches
+            meter.skip_pause()
+        if run.step % recipe.save_every == 0 or run.step == plan.stop_at:
             _save(run)
     bar.close()
 
 
-def _step(run: _Run, batch: Batch, progress: float, lr: float) -> dict[str, Tensor]:
+class _Meter:
+    """Log losses and speed every few steps, time of validation left out."""
+
+    def __init__(self, run: _Run, bar: "tqdm[NoReturn]") -> None:
+        self.run, self.bar = run, bar
+        self.seconds, self.steps = 0.0, 0
+        self.last = time.perf_counter()
+
+    def add(self, losses: dict[str, Tensor], lr: float, *, epoch: int, is_over: bool) -> None:
+        """Count a step."""
+        now = time.perf_counter()
+        self.seconds += now - self.last
+        self.last = now
+        self.steps += 1
+        if self.run.step % _LOG_EVERY and not is_over:
+            return
+        values = {name: float(value.detach()) for name, value in losses.items()}
+        speed = self.steps * self.run.recipe.batch_size / self.seconds
+        self.seconds, self.steps = 0.0, 0
+        self.bar.set_postfix(loss=f"{sum(values.values()):.4g}", img_s=f"{speed:.1f}")
+        self.run.folder.log(
+            step=self.run.step, epoch=epoch, lr=lr, losses=values, images_per_s=speed
+        )
+
+    def skip_pause(self) -> None:
+        """Leave out the time since the last step."""
+        self.last = time.perf_counter()
+
+
+def _step(run: _Run, batch: Batch, progress: float, *, lr: float) -> dict[str, Tensor]:
     for group in run.optimizer.param_groups:
         group["lr"] = lr
     run.wrapped.train()

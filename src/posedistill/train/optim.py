@@ -48,7 +48,8 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, o
     >>> [len(group["params"]) for group in groups]
     [1, 3]
     """
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for owner in module.modules():
         for name, parameter in owner.named_parameters(recurse=False):
             if parameter.requires_grad:
@@ -60,10 +61,10 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, o
     ]
 
 
-def learning_rate(step: int, total_steps: int, config: OptimConfig) -> float:
+def learning_rate(step: int, total_steps: int, *, config: OptimConfig) -> float:
     """Give the learning rate of a 0-based step: warm-up, flat, cosine.
 
-    >>> learning_rate(5000, 27000, OptimConfig())
+    >>> learning_rate(5000, 27000, config=OptimConfig())
     0.004
     """
     factor = 1.0

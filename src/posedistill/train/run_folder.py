@@ -57,7 +57,7 @@ class RunFolder:
         return [json.loads(line) for line in lines]
 
     def forget_after(self, step: int) -> None:
-        """Drop metrics of steps that a resumed run will take again, and a line cut off by a kill."""
+        """Drop metrics of steps that a resumed run takes again, and a line cut off by a kill."""
         if not self.metrics.exists():
             return
         kept = []

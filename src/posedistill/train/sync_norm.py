@@ -32,7 +32,8 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
             self.num_batches_tracked += 1
         scale = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
-        return (values * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)).to(x.dtype)
+        out: Tensor = values * scale.view(-1, 1, 1) + shift.view(-1, 1, 1)
+        return out.to(x.dtype)
 
 
 def synchronise_batch_norm(module: nn.Module, device: torch.device) -> None:

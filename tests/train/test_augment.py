@@ -1,0 +1,235 @@
+"""Augmentation: pixels and keypoints move together, and each change stays in its bounds."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from posedistill.crop import box_matrices, transform_points, warp
+from posedistill.datasets.instance import Instance
+from posedistill.skeleton import Skeleton
+from posedistill.train.augment import AugmentConfig, Sample, augment
+
+Image = NDArray[np.uint8]
+SKELETON = Skeleton.get("coco17")
+SIZE_WH = (192, 256)
+NOTHING = AugmentConfig(
+    flip=0, half_body=0, shift_probability=0, scale=(1.0, 1.0), rotation_probability=0,
+    hsv=(0, 0, 0), blur=0, median_blur=0, dropout=0,
+)  # fmt: skip
+CHANGES = {
+    "flip": replace(NOTHING, flip=1),
+    "rotation": replace(NOTHING, rotation_probability=1),
+    "scale": replace(NOTHING, scale=(0.6, 1.4)),
+    "shift": replace(NOTHING, shift_probability=1),
+    "half body": replace(NOTHING, half_body=1),
+    "all at once": replace(
+        AugmentConfig(), hsv=(0, 0, 0), blur=0, median_blur=0, dropout=0, flip=0.5
+    ),
+}
+BOX = np.array([90.0, 40, 230, 300], np.float32)
+
+
+def _dots() -> tuple[Image, Instance]:
+    """Give a black image with 17 dots of as many greys, and the person of those keypoints."""
+    image = np.zeros((340, 320, 3), np.uint8)
+    columns, rows = np.meshgrid([110, 140, 175, 210], [70, 120, 170, 220, 270])
+    points = np.stack([columns.ravel(), rows.ravel()], axis=-1)[:17]
+    for index, (x, y) in enumerate(points):
+        cv2.circle(image, (int(x), int(y)), 7, [80 + 10 * index] * 3, -1)
+    return image, _person(points.astype(np.float32))
+
+
+def _person(keypoints: NDArray[np.float32], visible: NDArray[np.float32] | None = None) -> Instance:
+    shown = np.ones(len(keypoints), np.float32) if visible is None else visible
+    return Instance(1, 1, BOX, keypoints, shown, area=1000.0)
+
+
+def _augment(image: Image, person: Instance, config: AugmentConfig, seed: int = 0) -> Sample:
+    rng = np.random.default_rng(seed)
+    return augment(image, person, skeleton=SKELETON, size_wh=SIZE_WH, config=config, rng=rng)
+
+
+def _noise(seed: int = 0) -> Image:
+    return np.random.default_rng(seed).integers(1, 256, (340, 320, 3), np.uint8)
+
+
+def _uniform(value: int = 200) -> Image:
+    return np.full((2000, 2000, 3), value, np.uint8)
+
+
+def test_without_changes_it_is_the_plain_crop() -> None:
+    image, person = _noise(), _dots()[1]
+    matrix = box_matrices(person.box_xyxy, SIZE_WH)[0]
+    sample = _augment(image, person, NOTHING)
+    np.testing.assert_array_equal(sample.image, warp(image, matrix, SIZE_WH).transpose(2, 0, 1))
+    np.testing.assert_allclose(sample.keypoints, transform_points(person.keypoints, matrix))
+    np.testing.assert_array_equal(sample.visible, person.visible)
+
+
+def test_the_same_generator_gives_the_same_sample() -> None:
+    image, person = _noise(), _dots()[1]
+    first, second, other = (_augment(image, person, AugmentConfig(), s) for s in (3, 3, 4))
+    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.keypoints, second.keypoints)
+    assert not np.array_equal(first.keypoints, other.keypoints)
+
+
+def test_the_image_that_is_read_stays_as_it_was() -> None:
+    image, person = _noise(), _dots()[1]
+    before, keypoints = image.copy(), person.keypoints.copy()
+    for seed in range(3):
+        _augment(image, person, replace(AugmentConfig(), half_body=1), seed)
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(person.keypoints, keypoints)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("change", CHANGES)
+def test_dots_stay_under_their_keypoints(change: str, seed: int) -> None:
+    image, person = _dots()
+    sample = _augment(image, person, CHANGES[change], seed)
+    greys = 80 + 10 * np.arange(17)
+    if CHANGES[change].flip and not np.array_equal(_greys(sample), greys):
+        greys = greys[SKELETON.flip_permutation]  # a mirrored left hand is a right hand
+    inside = _is_inside(sample)
+    assert inside.sum() >= 4
+    np.testing.assert_allclose(_greys(sample)[inside], greys[inside], atol=1)
+
+
+def _is_inside(sample: Sample) -> NDArray[np.bool_]:
+    rounded = np.rint(sample.keypoints)
+    return np.asarray(((rounded >= 0) & (rounded < SIZE_WH)).all(axis=-1))
+
+
+def _greys(sample: Sample) -> NDArray[np.int64]:
+    """Give the grey under each keypoint, 0 outside the crop."""
+    inside = _is_inside(sample)
+    x, y = np.where(inside[:, None], np.rint(sample.keypoints), 0).astype(int).T
+    return np.where(inside, sample.image[0, y, x], 0).astype(np.int64)
+
+
+def test_a_flip_mirrors_the_crop_and_swaps_left_and_right() -> None:
+    image, person = _noise(), _dots()[1]
+    visible = person.visible.copy()
+    visible[SKELETON.joints.index("left_wrist")] = 0
+    person = _person(person.keypoints, visible)
+    plain, flipped = _augment(image, person, NOTHING), _augment(image, person, CHANGES["flip"])
+    swapped = plain.keypoints[SKELETON.flip_permutation]
+    np.testing.assert_allclose(flipped.keypoints, [SIZE_WH[0], 0] + swapped * [-1, 1], atol=1e-9)
+    assert flipped.visible[SKELETON.joints.index("right_wrist")] == 0
+    assert flipped.visible.sum() == 16
+    # The mirror line lies between pixels w/2 - 1 and w/2 plus a half: one column to the right.
+    mirrored = plain.image[:, :, ::-1].astype(int)
+    np.testing.assert_allclose(flipped.image[:, :, 1:], mirrored[:, :, :-1], atol=1)
+
+
+def _similarity(sample: Sample, person: Instance) -> tuple[float, float]:
+    """Give the factor and the angle in degrees by which a sample turned its person."""
+    before, after = (np.diff(p[[0, 16]], axis=0)[0] for p in (person.keypoints, sample.keypoints))
+    ratio = complex(*after) / complex(*before)
+    return abs(ratio), float(np.degrees(np.angle(ratio)))
+
+
+def test_scales_and_angles_fill_their_ranges_and_no_more() -> None:
+    image, person = np.zeros((8, 8, 3), np.uint8), _dots()[1]
+    config = replace(NOTHING, scale=(0.6, 1.4), rotation_probability=1)
+    plain, _ = _similarity(_augment(image, person, NOTHING), person)
+    seen = np.array([_similarity(_augment(image, person, config, s), person) for s in range(400)])
+    scales, angles = plain / seen[:, 0], seen[:, 1]
+    # Both are a normal distribution cut off at one sigma: mean 0, spread 0.54 of the range.
+    for values, middle, half in ((scales, 1.0, 0.4), (angles, 0.0, 80.0)):
+        parts = (values - middle) / half
+        assert 0.95 < np.abs(parts).max() <= 1 + 1e-9
+        assert abs(parts.mean()) < 4 * 0.54 / 20
+        assert parts.std() == pytest.approx(0.54, abs=0.05)
+
+
+def test_shifts_are_parts_of_the_box_as_often_as_said() -> None:
+    image, person = np.zeros((8, 8, 3), np.uint8), _dots()[1]
+    config = replace(NOTHING, shift_probability=0.3)
+    plain = _augment(image, person, NOTHING).keypoints
+    moves = np.array(
+        [(_augment(image, person, config, s).keypoints - plain)[0] for s in range(400)]
+    )
+    moved = np.abs(moves).max(axis=1) > 1e-9
+    assert moved.mean() == pytest.approx(0.3, abs=4 * (0.3 * 0.7 / 400) ** 0.5)
+    # 0.16 of the padded box, which is 175 x 325 pixels seen at 256 / 325.
+    factor = SIZE_WH[1] / (1.25 * 260)
+    limits = 0.16 * 1.25 * np.array([140, 260]) * factor
+    assert (np.abs(moves) <= limits + 1e-9).all()
+    assert (np.abs(moves).max(axis=0) > 0.9 * limits).all()
+
+
+def test_half_body_shows_the_upper_or_the_lower_joints() -> None:
+    image, person = _dots()
+    seen = set()
+    for seed in range(20):
+        points = _augment(image, person, CHANGES["half body"], seed).keypoints
+        middle = {
+            name: points[list(half)].mean(axis=0)
+            for name, half in (("upper", SKELETON.upper), ("lower", SKELETON.lower))
+        }
+        nearest = min(middle, key=lambda name: float(np.abs(middle[name] - [96, 128]).max()))
+        np.testing.assert_allclose(middle[nearest], [96, 128], atol=1e-6)
+        extent = np.ptp(points[list(getattr(SKELETON, nearest))], axis=0)
+        assert (extent * 1.5 / SIZE_WH).max() == pytest.approx(1)
+        seen.add(nearest)
+    assert seen == {"upper", "lower"}
+
+
+def test_half_body_leaves_people_with_few_visible_joints_whole() -> None:
+    image, person = _dots()
+    few = _person(person.keypoints, (np.arange(17) < 8).astype(np.float32))
+    plain, half = (_augment(image, few, CHANGES[c] if c else NOTHING) for c in ("", "half body"))
+    np.testing.assert_array_equal(half.keypoints, plain.keypoints)
+
+
+def test_half_body_takes_the_half_that_has_enough_visible_joints() -> None:
+    image, person = _dots()
+    keep = list(SKELETON.upper)
+    upper = _person(person.keypoints, np.isin(np.arange(17), keep).astype(np.float32))
+    for seed in range(8):
+        points = _augment(image, upper, CHANGES["half body"], seed).keypoints
+        np.testing.assert_allclose(points[keep].mean(axis=0), [96, 128], atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_dropout_blacks_out_one_rectangle_of_a_fifth_to_two_fifths_a_side(seed: int) -> None:
+    person = _dots()[1]
+    person = replace(person, box_xyxy=person.box_xyxy + 600)
+    sample = _augment(_uniform(), person, replace(NOTHING, dropout=1), seed)
+    black = (sample.image == 0).all(axis=0)
+    rows, columns = np.flatnonzero(black.any(axis=1)), np.flatnonzero(black.any(axis=0))
+    assert black.sum() == len(rows) * len(columns)
+    assert np.ptp(rows) + 1 == len(rows)
+    assert int(0.2 * 256) <= len(rows) <= 0.4 * 256
+    assert int(0.2 * 192) <= len(columns) <= 0.4 * 192
+    assert (sample.image[:, ~black] == 200).all()
+
+
+def test_colours_change_within_their_ranges() -> None:
+    person = replace(_dots()[1], box_xyxy=BOX + 600)
+    image = np.zeros((2000, 2000, 3), np.uint8)
+    image[:] = (120, 90, 60)
+    plain = cv2.cvtColor(image[:1, :1], cv2.COLOR_RGB2HSV)[0, 0].astype(int)
+    moves = []
+    for seed in range(60):
+        pixel = _augment(image, person, replace(NOTHING, hsv=(5, 30, 30)), seed).image[:, :1, :1]
+        seen = cv2.cvtColor(np.ascontiguousarray(pixel.transpose(1, 2, 0)), cv2.COLOR_RGB2HSV)
+        moves.append(seen[0, 0].astype(int) - plain)
+    largest = np.abs(moves).max(axis=0)
+    assert (largest <= np.array([5, 30, 30]) + 2).all()  # through RGB and back in whole numbers
+    assert (largest >= np.array([4, 24, 24])).all()
+    assert (np.array(moves) == 0).all(axis=1).any()
+
+
+@pytest.mark.parametrize("kind", ["blur", "median_blur"])
+def test_blurs_smooth_noise(kind: str) -> None:
+    image, person = _noise(), _dots()[1]
+    plain = _augment(image, person, NOTHING).image.astype(float)
+    blurred = _augment(image, person, replace(NOTHING, **{kind: 1})).image.astype(float)
+    steps = [np.abs(np.diff(crop, axis=2)).mean() for crop in (plain, blurred)]
+    assert steps[1] < 0.6 * steps[0]
