@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -16,6 +17,10 @@ from posedistill.spec import METADATA_KEY, Spec
 ROOT = Path(__file__).resolve().parents[1]
 SIZE_WH = (48, 64)
 WriteModel = Callable[..., Path]
+
+# A busy machine is no failure, and the same examples every time make one repeatable.
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.load_profile("project")
 
 
 def _weights(skeleton: str) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ every_code_file = pytest.mark.parametrize("file", CODE_FILES, ids=_name)
 every_package_file = pytest.mark.parametrize("file", PACKAGE_FILES, ids=_name)
 
 
+@cache
 def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.weight_rule import fill
 from torch import Tensor, nn
 
 from posedistill.models import PoseModel, build
 from posedistill.teachers import Frozen
+from tests.weight_rule import fill
 
 
 class _Holder(nn.Module):

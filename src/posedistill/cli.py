@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        arguments = _parser().parse_args(words)
+        arguments = build_parser().parse_args(words)
         logging.basicConfig(format="posedistill: %(message)s", level=arguments.log_level)
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
@@ -65,7 +65,8 @@ def _message(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Give the parser of all sub-commands."""
     parser = _Parser(prog="posedistill", description=_DESCRIPTION, allow_abbrev=False)
     _add_traceback(parser)
     parser.set_defaults(log_level=logging.WARNING)

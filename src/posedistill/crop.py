@@ -1,7 +1,7 @@
 """Box to network input and back: the one home of the pixel-centre convention.
 
-The convention is that of MMPose's TopdownAffine without UDP (spec 6.2.6): the box centre maps to
-(w/2, h/2) of the network input, and one factor k = w / box width scales both axes.
+The convention is that of MMPose's TopdownAffine without UDP (topdown_transforms.py): the box centre
+maps to (w/2, h/2) of the network input, and one factor k = w / box width scales both axes.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def affine_matrix(  # house rule: centre, size and input size belong together
     cos, sin = factor * np.cos(angle), factor * np.sin(angle)
     linear = np.array([[cos, sin], [-sin, cos]])
     offset = np.array([size_wh[0] / 2, size_wh[1] / 2]) - linear @ np.asarray(center, np.float64)
-    return np.concatenate([linear, offset[:, None]], axis=1)
+    return np.concatenate([linear, offset[:, None]], axis=1) + 0.0  # no -0.0
 
 
 def invert_affine(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -76,7 +76,7 @@ def invert_affine(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     linear = np.linalg.inv(np.asarray(matrix, np.float64)[..., :2])
     offset = -linear @ matrix[..., 2:]
-    return np.concatenate([linear, offset], axis=-1) + 0.0
+    return np.concatenate([linear, offset], axis=-1) + 0.0  # no -0.0
 
 
 def transform_points(

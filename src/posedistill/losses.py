@@ -1,7 +1,7 @@
 """Losses: pure functions with the constants of the published methods as defaults.
 
-Papers: DWPose (Yang et al., ICCVW 2023), RTMPose (Jiang et al., 2023). Facts and reductions:
-spec sections 5 and 7.3 to 7.4.
+Papers: DWPose (Yang et al., ICCVW 2023), RTMPose (Jiang et al., 2023). Reductions: as
+released, in MMPose's classification_loss.py and DWPose's kd.py and fea.py.
 """
 
 from torch import Tensor
@@ -19,7 +19,7 @@ def _kl_rows(logits: Tensor, log_target: Tensor) -> Tensor:
 def simcc_kl(  # house rule: outputs, then what they should be
     logits_x: Tensor, logits_y: Tensor, target_x: Tensor, target_y: Tensor, weights: Tensor
 ) -> Tensor:
-    """Give the supervised SimCC loss, KLDiscretLoss of the reference (spec section 5).
+    """Give the supervised SimCC loss, KLDiscretLoss of the reference.
 
     logits and targets: (N, K, bins); weights: (N, K). Both pass a softmax with beta 10; the mean
     over bins is weighted, summed over people and joints, divided by K. It is not divided by N.
@@ -41,7 +41,7 @@ def simcc_kl(  # house rule: outputs, then what they should be
 def logit_kl(  # house rule: student, then teacher
     student_x: Tensor, student_y: Tensor, teacher_x: Tensor, teacher_y: Tensor
 ) -> Tensor:
-    """Give the logit distillation loss, KDLoss of the reference (spec 7.4), weight 1.
+    """Give the logit distillation loss, KDLoss of the reference, weight 1.
 
     All (N, K, bins). Summed over bins and axes, averaged over people and joints. No keypoint
     weight: invisible joints are distilled too (DWPose, section 3.1).
@@ -60,7 +60,7 @@ def logit_kl(  # house rule: student, then teacher
 
 
 def feature_mse(student: Tensor, teacher: Tensor, *, alpha: float = ALPHA) -> Tensor:
-    """Give the feature distillation loss, FeaLoss of the reference (spec 7.3).
+    """Give the feature distillation loss, FeaLoss of the reference.
 
     Both (N, C, h, w). The squared differences are summed and divided by N only, times alpha:
     7e-5 in the released configurations, 5e-5 in the paper.

@@ -66,12 +66,12 @@ class Spec:
         try:
             record: dict[str, Any] = json.loads(text)  # Any: JSON of an unknown shape
             version = record.pop("version")
-            codec = dict(record.pop("codec"))
-            codec_class = CODECS[codec.pop("name")]
             if version > VERSION:
                 raise ValueError(
                     f"spec version {version} is newer than {VERSION}; update posedistill"
                 )
+            codec = dict(record.pop("codec"))
+            codec_class = CODECS[codec.pop("name")]
             fields = {key: _tuples(value) for key, value in record.items()}
             codec_fields = {key: _tuples(value) for key, value in codec.items()}
             return Spec(codec=codec_class(**codec_fields), **fields)

@@ -12,7 +12,7 @@ class Frozen:
 
     It is no `nn.Module`, so that it never enters parameters, checkpoints, EMA or DDP buckets,
     and `train()` of whatever holds it cannot reach it. (The reference keeps the teacher as a
-    child; the loop's `train()` then lets its BatchNorm statistics drift, spec 7.6.)
+    child; the loop's `train()` then lets its BatchNorm statistics drift.)
     """
 
     def __init__(self, model: PoseModel) -> None:

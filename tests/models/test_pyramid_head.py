@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from tests.weight_rule import fill, seeded
 from torch import Tensor, nn
 
 from posedistill.models.pyramid_head import PyramidHead
+from tests.weight_rule import fill, seeded
 
 CHANNELS = (4, 6, 8, 10)
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.weight_rule import GAINS, fill, seeded
 from torch import Tensor, nn
 
 from posedistill.models import MODELS, PoseModel, build
 from posedistill.models.rtmpose import simcc_codec
 from posedistill.spec import IMAGENET_MEAN, IMAGENET_STD
+from tests.weight_rule import GAINS, fill, seeded
 
 Shapes = dict[str, list[int]]
 INPUTS = {"256": (192, 256), "384": (288, 384)}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.weight_rule import fill, seeded
 from torch import nn
 
 from posedistill.models.simcc_head import GatedAttention, ScaleNorm, SimCCHead
+from tests.weight_rule import fill, seeded
 
 GAIN = 1.5  # of the golden attention unit
 

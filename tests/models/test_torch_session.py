@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.weight_rule import fill
-from torch import Tensor
 
 from posedistill.models import PoseModel, build
 from posedistill.runtime.session import Session, open_session
+from tests.weight_rule import fill
 
 
 @pytest.fixture
@@ -21,14 +20,6 @@ def model() -> PoseModel:
 @pytest.fixture
 def crops(rng: np.random.Generator) -> NDArray[np.uint8]:
     return rng.integers(0, 256, (2, 3, 96, 64), np.uint8)
-
-
-def _state(model: PoseModel) -> dict[str, Tensor]:
-    return {key: value.clone() for key, value in model.state_dict().items()}
-
-
-def _modes(model: PoseModel) -> dict[str, bool]:
-    return {name: module.training for name, module in model.named_modules()}
 
 
 def test_it_gives_the_outputs_of_the_model_as_float_arrays(
@@ -63,35 +54,28 @@ def test_it_takes_no_crops(model: PoseModel) -> None:
     assert [out.shape for out in outputs] == [(0, 17, 128), (0, 17, 192)]
 
 
-def test_a_model_in_training_answers_as_in_eval_mode(
+def test_a_model_in_training_answers_in_eval_mode_and_keeps_its_statistics(
     model: PoseModel, crops: NDArray[np.uint8]
 ) -> None:
+    before = {key: value.clone() for key, value in model.state_dict().items()}
     wanted = model.session()(crops)
     outputs = model.train().session()(crops)
     assert all(np.array_equal(a, b) for a, b in zip(outputs, wanted, strict=True))
-
-
-def test_a_model_in_training_stays_in_training_and_keeps_its_statistics(
-    model: PoseModel, crops: NDArray[np.uint8]
-) -> None:
-    before = _state(model.train())
-    model.session()(crops)
-    assert all(_modes(model).values())
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 
 
-def test_a_frozen_part_of_a_model_in_training_stays_in_eval_mode(
+def test_a_model_that_goes_on_training_is_still_answered_in_eval_mode(
     model: PoseModel, crops: NDArray[np.uint8]
 ) -> None:
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    session = model.session()
+    wanted = session(crops)
     model.train()
-    model.backbone.eval()
-    before = _modes(model)
+    assert all(np.array_equal(a, b) for a, b in zip(session(crops), wanted, strict=True))
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_its_outputs_carry_no_gradient(model: PoseModel, crops: NDArray[np.uint8]) -> None:
     model.session()(crops)
-    assert _modes(model) == before
-
-
-def test_modes_are_restored_when_the_model_fails(model: PoseModel) -> None:
-    model.train()
-    with pytest.raises(RuntimeError, match="size of tensor"):
-        model.session()(np.zeros((1, 4, 96, 64), np.uint8))
-    assert all(_modes(model).values())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(parameter.requires_grad for parameter in model.parameters())

@@ -41,13 +41,13 @@ def test_an_epoch_shows_no_sample_twice() -> None:
     for epoch in range(4):
         keys = [key for batch in _keys()[3 * epoch : 3 * epoch + 3] for key in batch]
         assert {key.epoch for key in keys} == {epoch}
-        assert len({key.index for key in keys}) == 24
-        assert {key.index for key in keys} <= set(range(30))
+        assert len({key.person for key in keys}) == 24
+        assert {key.person for key in keys} <= set(range(30))
 
 
 def test_epochs_and_seeds_have_orders_of_their_own() -> None:
     first, second, other = _keys()[0], _keys()[3], _keys(seed=6)[0]
-    orders = {tuple(key.index for key in keys) for keys in (first, second, other)}
+    orders = {tuple(key.person for key in keys) for keys in (first, second, other)}
     assert len(orders) == 3
     assert _keys() == _keys()
 

@@ -52,13 +52,13 @@ def test_frozen_parameters_are_in_no_group() -> None:
 
 def test_learning_rates_are_those_of_the_reference(golden: Golden) -> None:
     wanted = {int(step): rate for step, rate in golden["learning_rates"].items()}
-    seen = {step: learning_rate(step, 27_000, OptimConfig()) for step in wanted}
+    seen = {step: learning_rate(step, 27_000, config=OptimConfig()) for step in wanted}
     assert seen == pytest.approx(wanted, rel=1e-9)
 
 
 def test_learning_rates_rise_stay_and_fall() -> None:
     config = OptimConfig(lr=1.0, warmup_steps=10, flat_fraction=0.5, final_factor=0.1)
-    rates = [learning_rate(step, 100, config) for step in range(101)]
+    rates = [learning_rate(step, 100, config=config) for step in range(101)]
     assert rates[0] == pytest.approx(1e-5)
     assert all(later > earlier for earlier, later in zip(rates[:10], rates[1:10], strict=False))
     assert rates[9:51] == [pytest.approx(1.0)] * 42
@@ -70,7 +70,7 @@ def test_learning_rates_rise_stay_and_fall() -> None:
 @pytest.mark.parametrize("warmup_steps", [0, 1])
 def test_a_run_without_warm_up_starts_no_lower_than_it_must(warmup_steps: int) -> None:
     config = OptimConfig(lr=1.0, warmup_steps=warmup_steps)
-    assert learning_rate(warmup_steps, 100, config) == 1.0
+    assert learning_rate(warmup_steps, 100, config=config) == 1.0
 
 
 def test_averages_are_those_of_the_reference(golden: Golden) -> None:

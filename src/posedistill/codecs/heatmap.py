@@ -1,7 +1,8 @@
 """Heatmap codec: each keypoint as a Gaussian on a coarse grid.
 
 Paper: Simple Baselines (Xiao et al., ECCV 2018) for the quarter offset; the Gaussian is centred
-at the exact sub-pixel position as in DARK (Zhang et al., CVPR 2020).
+at the exact sub-pixel position as in DARK (Zhang et al., CVPR 2020). Deliberate difference from
+MMPose: a point with visibility below 0.5 gets weight 0, not its visibility.
 """
 
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class Heatmap:
         """
         h, w = heatmaps.shape[-2:]
         flat = heatmaps.reshape(-1, h, w)
-        best = flat.reshape(len(flat), -1).argmax(-1)
+        best = flat.reshape(len(flat), h * w).argmax(-1)
         y, x = best // w, best % w
         n = np.arange(len(flat))
         scores = flat[n, y, x]
@@ -96,7 +97,8 @@ class Heatmap:
         """Turn the outputs of a mirrored input into those of the input as it was.
 
         The mirrored map is shifted by one cell: pixel x mirrors to w - 1 - x, while cells mirror
-        to w / stride - 1 - i, almost a whole cell apart at stride 4 (spec okdhp, flip test).
+        to w / stride - 1 - i, almost a whole cell apart at stride 4 (OKDHP,
+        lib/core/function_okd.py).
         """
         (maps,) = outputs
         mirrored = maps[..., permutation, :, ::-1]

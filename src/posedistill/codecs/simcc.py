@@ -1,7 +1,7 @@
 """SimCC codec: each keypoint as one distribution over x bins and one over y bins.
 
-Paper: SimCC (Li et al., ECCV 2022). Rules and constants: spec section 4, after MMPose's
-simcc_label.py. No deliberate differences.
+Paper: SimCC (Li et al., ECCV 2022). Rules and constants: MMPose,
+codecs/simcc_label.py. No deliberate differences.
 """
 
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ class SimCC:
     ) -> tuple[Floats, ...]:
         """Turn the outputs of a mirrored input into those of the input as it was.
 
-        The x bins are reversed without a shift, as in the reference (spec 9.2).
+        The x bins are reversed without a shift, as in the reference (rtmcc_head.py).
         """
         logits_x, logits_y = outputs
         return logits_x[..., permutation, ::-1], logits_y[..., permutation, :]

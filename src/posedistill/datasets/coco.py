@@ -44,8 +44,8 @@ def read_keypoint_file(
 ) -> CocoDataset:
     """Read an annotation file whose keypoints are the concatenation of `fields`.
 
-    Left out, as by the reference (spec 6.1): crowds, people without a labelled body keypoint,
-    boxes without area inside the image, people whose coordinates are all 0.
+    Left out, as by the reference (MMPose, base_coco_style_dataset.py): crowds, people without a
+    labelled body keypoint, boxes without area inside the image, people whose coordinates are all 0.
     """
     content = _read_json(annotations)
     table = Skeleton.get(skeleton)

@@ -11,7 +11,7 @@ FIELDS = ("keypoints", "foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpt
 def read_wholebody(annotations: Path, images_dir: Path) -> CocoDataset:
     """Read people with 133 keypoints.
 
-    The `*_valid` flags are not consulted, as in the reference (spec 6.1): the visibility of each
+    The `*_valid` flags are not consulted, as in the reference (MMPose): the visibility of each
     keypoint says whether it is labelled.
     Raises FileNotFoundError and ValueError that name the file, annotation or image at fault.
     """

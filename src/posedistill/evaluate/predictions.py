@@ -60,7 +60,8 @@ class Prediction:
 def person_score(keypoint_scores: NDArray[np.floating], box_score: float) -> float:
     """Give the score that ranks a person: box score times the mean of the sure keypoint scores.
 
-    keypoint_scores: (K,). Sure are those above 0.2; with none, the score is 0 (spec 9.3).
+    keypoint_scores: (K,). Sure are those above 0.2; with none, the score is 0 (MMPose,
+    coco_wholebody_metric.py).
 
     >>> person_score(np.array([0.1, 0.5, 0.7]), 0.5)
     0.3

@@ -1,6 +1,6 @@
 """CSPNeXt backbone, arch P5.
 
-Paper: RTMDet (Lyu et al., 2022); facts: spec section 1. Parameter names follow the published
+Paper: RTMDet (Lyu et al., 2022); MMPose, backbones/cspnext.py. Parameter names follow the published
 RTMPose checkpoints. BatchNorm has eps 1e-5 and momentum 0.1, as those checkpoints were trained.
 Deliberate difference: `forward` gives the maps of all four stages, not the last alone.
 """

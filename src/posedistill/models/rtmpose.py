@@ -29,7 +29,7 @@ def _backbone(size: str) -> CSPNeXt:
 
 
 def simcc_codec(input_size_wh: Size) -> SimCC:
-    """Give the SimCC codec of an input size, sigmas as published (spec section 4).
+    """Give the SimCC codec of an input size, sigmas as published.
 
     They are (4.9, 5.66) at 192x256 and (6.0, 6.93) at 288x384: the square root of the side
     times 0.3536. Other sizes follow that rule.

@@ -1,6 +1,7 @@
 """SimCC head of RTMPose (RTMCC head): per-joint tokens, one gated attention unit, two classifiers.
 
-Paper: RTMPose (Jiang et al., 2023), GAU (Hua et al., 2022); facts: spec section 2. Parameter
+Paper: RTMPose (Jiang et al., 2023), GAU (Hua et al., 2022); MMPose, rtmcc_head.py.
+Parameter
 names follow the published checkpoints. No deliberate differences.
 """
 

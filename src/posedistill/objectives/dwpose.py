@@ -1,10 +1,10 @@
 """Two-stage pose distillation.
 
 Paper: Effective Whole-body Pose Estimation with Two-stages Distillation (Yang et al., ICCVW
-2023); facts: spec section 7. Deliberate differences from the released code:
-the teacher is always in eval mode (there it drifts in train mode, 7.6); losses are means over
-people, so that they do not depend on the batch or the number of processes; the decay follows
-progress as given by the loop, one value an epoch as there.
+2023), and its released code, mmpose/models/pose_estimators/distiller.py. Deliberate differences
+from the released code: the teacher is always in eval mode (there its BatchNorm runs in train mode
+and drifts); losses are means over people, so that they do not depend on the batch or the number of
+processes; the decay follows progress as given by the loop, one value an epoch as there.
 """
 
 import copy
@@ -114,7 +114,7 @@ class StageTwo(Objective):
         self.config = config
 
     def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Give the logit loss; labels are not used (spec 7.2)."""
+        """Give the logit loss; labels are not used, as released."""
         features = self.teacher.features(batch.images)
         wanted = self.teacher.head(features)
         outputs = self.head(features)

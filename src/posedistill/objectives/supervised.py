@@ -16,8 +16,9 @@ class SupervisedConfig:
 
     Attributes:
         people_scale: factor on the SimCC loss per person. The reference sums over the people of
-            a process's batch and so ties the loss to the batch size (spec 5); a factor of 64
-            gives its value at 64 people a process for any batch and any number of processes.
+            a process's batch and so ties the loss to the batch size (classification_loss.py); a
+            factor of 64 gives its value at 64 people a process for any batch and any number of
+            processes.
         heatmap_weight: factor on the heatmap loss.
     """
 

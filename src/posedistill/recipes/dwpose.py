@@ -28,9 +28,9 @@ def stage_one(size: str) -> Recipe:
 def stage_two(size: str) -> Recipe:
     """Give stage two: the head of a stage-one student again, in 60 epochs.
 
-    The schedule is scaled to these 60 epochs; the reference keeps that of 270 and so never anneals
-    (spec 7.10). Launch: `torchrun --nproc-per-node 8 -m posedistill train dwpose-stage2-t --run
-    runs/stage2 --set objective.teacher=runs/stage1`. Not yet run.
+    The schedule is scaled to these 60 epochs; the reference keeps that of 270 and so never anneals.
+    Launch: `torchrun --nproc-per-node 8 -m posedistill train dwpose-stage2-t --run runs/stage2
+    --set objective.teacher=runs/stage1`. Not yet run.
 
     >>> stage_two("t").epochs
     60

@@ -35,8 +35,8 @@ def rtmpose(size: str, input_size_wh: tuple[int, int] = (192, 256)) -> Recipe:
 def pretrain(size: str) -> Recipe:
     """Give CSPNeXt of a size with heatmaps on COCO-WholeBody, to start RTMPose from.
 
-    RTMPose starts from a backbone trained this way on AIC+COCO body joints (spec section 8); here
-    on all 133. Launch as `rtmpose`. Not yet run.
+    RTMPose starts from a backbone trained this way on AIC+COCO body joints (Jiang et al., 2023);
+    here on all 133. Launch as `rtmpose`. Not yet run.
 
     >>> pretrain("t").model.name
     'cspnext-t-heatmap'

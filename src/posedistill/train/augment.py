@@ -1,6 +1,7 @@
 """Training augmentation: one affine and one warp per sample, then colour, blur and dropout.
 
-The order, ranges and distributions are those of the reference's training pipeline (spec 6.2).
+The order, ranges and distributions are those of the training pipeline
+of RTMPose and DWPose (MMPose, datasets/transforms).
 Deliberate difference: the flip is part of the affine, so the image is warped once.
 """
 

@@ -1,6 +1,6 @@
 """Optimisation: parameter groups, learning-rate curve, moving average of weights.
 
-Rules: spec section 8, after the reference's AdamW, LinearLR + CosineAnnealingLR and
+Rules: the published RTMPose configurations, with MMEngine's AdamW, LinearLR + CosineAnnealingLR and
 ExpMomentumEMA. No deliberate differences.
 """
 

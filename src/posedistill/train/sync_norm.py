@@ -1,8 +1,8 @@
 """Batch normalisation over all processes, on any device.
 
 torch's own SyncBatchNorm refuses CPU tensors; this one reduces with any backend. The reference
-trains with synchronised statistics (spec section 1), and only so does a run on several processes
-equal a run on one.
+trains with synchronised statistics (SyncBN in its configurations), and only so does a run on
+several processes equal a run on one.
 """
 
 import torch

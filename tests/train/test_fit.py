@@ -1,0 +1,118 @@
+"""Whole runs: what they leave behind, that they resume exactly, on one process or two."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from posedistill.models import load
+from posedistill.runtime.estimator import Estimator
+from posedistill.train.fit import fit
+from tests.train.tiny import command_line, largest_difference, losses, state, tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
+
+
+def test_a_run_leaves_recipe_versions_metrics_state_curves_and_best_model(tmp_path: Path) -> None:
+    model = fit(tiny("drawn-rtmpose-t", "epochs=1"), tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names >= {"recipe.json", "versions.json", "metrics.jsonl", "last.pt", "curves.png"}
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    assert rows[0]["step"] == 4
+    assert "body/PCK@0.1" in rows[-1]["scores"]
+    best = load(tmp_path / "run")
+    assert largest_difference(best.state_dict(), model.state_dict()) == 0
+    image = np.zeros((80, 60, 3), np.uint8)
+    assert Estimator(best)(image, [[0, 0, 60, 80]]).keypoints.shape == (1, 133, 2)
+
+
+def test_a_stopped_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    recipe = tiny("drawn-rtmpose-t", "epochs=2")
+    fit(recipe, tmp_path / "whole")
+    fit(recipe, tmp_path / "broken", stop_at=3)
+    assert torch.load(tmp_path / "broken" / "last.pt", weights_only=True)["step"] == 3
+    fit(recipe, tmp_path / "broken")
+    assert largest_difference(state(tmp_path / "whole"), state(tmp_path / "broken")) <= 1e-6
+    assert losses(tmp_path / "whole") == pytest.approx(losses(tmp_path / "broken"), rel=1e-5)
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    more = ["epochs=3", "num_workers=1"]
+    words = [sys.executable, "-m", "posedistill"]
+    whole = command_line("drawn-rtmpose-t", tmp_path / "whole", more=more)
+    subprocess.run([*words, *whole], env=_environment(), check=True, capture_output=True)
+    broken = [*words, *command_line("drawn-rtmpose-t", tmp_path / "broken", more=more)]
+    process = subprocess.Popen(broken, env=_environment(), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "broken" / "last.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run was over before it could be killed"
+    subprocess.run(broken, env=_environment(), check=True, capture_output=True)
+    assert largest_difference(state(tmp_path / "whole"), state(tmp_path / "broken")) <= 1e-6
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_same_weights_as_one(tmp_path: Path) -> None:
+    script = "import sys; from pathlib import Path; from tests.train.test_fit import five_steps; "
+    script += "five_steps(Path(sys.argv[1]))"
+    one, two = tmp_path / "one", tmp_path / "two"
+    environment = _environment() | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    subprocess.run([sys.executable, "-c", script, one], env=environment, check=True)
+    (tmp_path / "five.py").write_text(script, encoding="utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    result = subprocess.run(
+        [*launch, tmp_path / "five.py", two], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert largest_difference(state(one), state(two)) <= 1e-5
+
+
+def five_steps(run_dir: Path) -> None:
+    """Take five steps of a run whose learning rate is that of a real one."""
+    fit(tiny("drawn-rtmpose-t", "epochs=2", "optim.warmup_steps=100"), run_dir, stop_at=5)
+
+
+def test_one_batch_can_be_learnt_by_heart(tmp_path: Path) -> None:
+    plain = ["augment.flip=0", "augment.rotation=0", "augment.scale=(1.0, 1.0)", "augment.shift=0"]
+    calm = ["augment.dropout=0", "augment.half_body=0", "augment.hsv=(0, 0, 0)"]
+    calm += ["augment.blur=0", "augment.median_blur=0"]
+    run = ["data.train_count=8", "epochs=60", "evaluate_every=100", "save_every=100"]
+    late = [text.replace("augment.", "late_augment.") for text in (*plain, *calm)]
+    fit(tiny("drawn-pretrain-t", *plain, *calm, *late, *run), tmp_path / "run")
+    seen = losses(tmp_path / "run")
+    assert seen[-1] < 0.5 * seen[0]
+
+
+def test_another_recipe_may_not_go_on_in_the_folder(tmp_path: Path) -> None:
+    fit(tiny("drawn-rtmpose-t", "epochs=1"), tmp_path / "run", stop_at=1)
+    with pytest.raises(ValueError, match=r"optim\.lr differ"):
+        fit(tiny("drawn-rtmpose-t", "epochs=1", "optim.lr=0.5"), tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_names_the_samples(tmp_path: Path) -> None:
+    recipe = tiny("drawn-rtmpose-t", "epochs=1", "optim.lr=1e30", "optim.warmup_steps=0")
+    with pytest.raises(ValueError, match=r"loss is not finite .* samples \[\d+"):
+        fit(recipe, tmp_path / "run")
+
+
+def test_a_distillation_without_teacher_says_how_to_name_one(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"--set objective\.teacher="):
+        fit(tiny("drawn-stage1-t"), tmp_path / "run")
+
+
+def test_more_samples_a_step_than_there_are_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="batch_size 64 exceeds the 32"):
+        fit(tiny("drawn-rtmpose-t", "batch_size=64"), tmp_path / "run")
