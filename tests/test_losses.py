@@ -149,7 +149,7 @@ def test_the_heatmap_error_equals_a_slow_loop(rng: np.random.Generator) -> None:
     maps, targets, weights = rng.random((2, 3, 4, 5)), rng.random((2, 3, 4, 5)), rng.random((2, 3))
     total = 0.0
     for n, k, y, x in np.ndindex(maps.shape):
-        total += weights[n, k] * (maps[n, k, y, x] - targets[n, k, y, x]) ** 2
+        total += float(weights[n, k] * (maps[n, k, y, x] - targets[n, k, y, x]) ** 2)
     seen = heatmap_mse(*(torch.from_numpy(a).float() for a in (maps, targets, weights)))
     assert seen.item() == pytest.approx(total / maps.size, rel=1e-5)
 

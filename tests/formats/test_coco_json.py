@@ -8,9 +8,7 @@ import pytest
 from posedistill.formats.coco_json import (
     ImagePoses,
     read_annotations,
-    read_results,
     write_annotations,
-    write_results,
 )
 from posedistill.poses import Poses
 from posedistill.skeleton import Skeleton
@@ -44,15 +42,6 @@ def _assert_equal(first: Poses, second: Poses) -> None:
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
-def test_results_read_back_exactly(tmp_path: Path) -> None:
-    write_results(tmp_path / "pred.json", _images())
-    first, second = read_results(tmp_path / "pred.json", WHOLE)  # nobody, so no record, in 3
-    assert [first.image_id, second.image_id] == [7, 9]
-    assert [first.file_name, second.file_name] == ["a.jpg", "ü/b.png"]
-    _assert_equal(first.poses, _images()[0].poses)
-    _assert_equal(second.poses, _images()[2].poses)
-
-
 def test_annotations_read_back_exactly_with_the_images_without_persons(tmp_path: Path) -> None:
     write_annotations(tmp_path / "poses.json", _images(), skeleton=WHOLE, version="1.2.3")
     read = read_annotations(tmp_path / "poses.json")
@@ -60,18 +49,6 @@ def test_annotations_read_back_exactly_with_the_images_without_persons(tmp_path:
         assert (image.image_id, image.file_name) == (original.image_id, original.file_name)
         assert image.size_wh == original.size_wh
         _assert_equal(image.poses, original.poses)
-
-
-def test_a_result_has_the_layout_of_coco(tmp_path: Path) -> None:
-    image = ImagePoses(7, _random_poses(1))
-    write_results(tmp_path / "pred.json", [image])
-    (record,) = json.loads((tmp_path / "pred.json").read_text())
-    assert list(record) == ["image_id", "category_id", "bbox", "score", "keypoints"]
-    x1, y1, x2, y2 = image.poses.boxes_xyxy[0].tolist()
-    assert record["bbox"] == pytest.approx([x1, y1, x2 - x1, y2 - y1])
-    flat = [*image.poses.keypoints[0, 1].tolist(), float(image.poses.scores[0, 1])]
-    assert record["keypoints"][3:6] == pytest.approx(flat)
-    assert len(record["keypoints"]) == 399
 
 
 def test_an_annotation_file_names_joints_links_skeleton_and_version(tmp_path: Path) -> None:
@@ -100,26 +77,10 @@ def test_annotations_mark_each_joint_as_seen_or_not_and_count_them(tmp_path: Pat
 def test_a_pose_that_is_not_finite_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     poses = _random_poses(1)
     poses.scores[0, 4] = np.nan
+    image = ImagePoses(1, poses, "a.jpg")
     with pytest.raises(ValueError, match=r"image a\.jpg: a pose is not finite"):
-        write_results(tmp_path / "pred.json", [ImagePoses(1, poses, "a.jpg")])
+        write_annotations(tmp_path / "poses.json", [image], skeleton=WHOLE, version="1")
     assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "is not JSON"),
-        ("{}", "expected a list of persons, found dict"),
-        ('[{"image_id": 1}]', "is no results file of wholebody133"),
-        ('[{"image_id": 1, "keypoints": [1, 2, 3]}]', "found 3 numbers where 399 belong"),
-        ("[7]", "is no results file"),
-    ],
-    ids=["cut", "object", "keys missing", "other skeleton", "number"],
-)
-def test_another_file_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "odd.json").write_text(text)
-    with pytest.raises(ValueError, match=rf"odd\.json.*{message}"):
-        read_results(tmp_path / "odd.json", WHOLE)
 
 
 @pytest.mark.parametrize(
@@ -133,4 +94,4 @@ def test_an_annotation_file_of_others_is_refused_by_name(tmp_path: Path, text: s
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.json"):
-        read_results(tmp_path / "none.json", WHOLE)
+        read_annotations(tmp_path / "none.json")

@@ -1,7 +1,8 @@
 """Two-stage distillation: losses beside the reference's, and what moves and what does not."""
 
+import copy
 import json
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,15 @@ ALIGN = "distill_losses.loss_fea.align."
 loss_of, norms_of = partial(pytest.approx, rel=1e-4), partial(pytest.approx, rel=1e-3)
 
 
-def _model(name: str, prefix: str, size_wh: tuple[int, int] = (64, 96)) -> PoseModel:
-    model = build(name, "coco17", size_wh)
+@cache
+def _filled(name: str, prefix: str) -> PoseModel:
+    model = build(name, "coco17", (64, 96))
     fill(model, 1.6, prefix=prefix)
     return model
+
+
+def _model(name: str, prefix: str) -> PoseModel:
+    return copy.deepcopy(_filled(name, prefix))
 
 
 def _stage_one(
@@ -172,7 +178,7 @@ def test_without_decay_nothing_fades() -> None:
     assert _losses(objective, batch, 0.9) == pytest.approx(_losses(objective, batch, 0.0))
 
 
-@pytest.mark.parametrize(
+without_some = pytest.mark.parametrize(
     ("alpha", "beta", "names"),
     [
         (0.0, 0.1, ["keypoint", "logit"]),
@@ -181,13 +187,21 @@ def test_without_decay_nothing_fades() -> None:
     ],
     ids=["no feature", "no logit", "neither"],
 )
+
+
+@without_some
 def test_a_loss_of_weight_zero_is_left_out(alpha: float, beta: float, names: list[str]) -> None:
     objective = _stage_one(StageOneConfig(alpha=alpha, beta=beta)).eval()
+    assert list(objective(random_batch(objective.model, 2), 0.0)) == names
+
+
+@without_some
+def test_no_parameter_is_left_without_gradient(alpha: float, beta: float, names: list[str]) -> None:
+    objective = _stage_one(StageOneConfig(alpha=alpha, beta=beta))
     losses = objective(random_batch(objective.model, 2), 0.0)
-    assert list(losses) == names
-    backward(torch.stack(list(losses.values())).sum())
-    without = {name for name, p in objective.named_parameters() if p.grad is None}
-    assert not without  # processes that train together wait for the gradient of each
+    backward(torch.stack([losses[name] for name in names]).sum())
+    # Processes that train together wait for the gradient of each parameter.
+    assert {name for name, p in objective.named_parameters() if p.grad is None} == set()
 
 
 def test_channels_are_aligned_only_where_they_differ() -> None:

@@ -81,6 +81,7 @@ def test_later_overrides_win_and_the_recipe_stays_as_it_was() -> None:
         ("epochs=3.5", "epochs takes int, got '3.5'"),
         ("epochs=true", "epochs takes int, got 'true'"),
         ("epochs=", "epochs takes int, got ''"),
+        ("epochs={[]: 1}", "epochs takes int"),
         ("optim.lr=fast", "optim.lr takes float, got 'fast'"),
         ("optim.lr=none", "optim.lr takes float, got 'none'"),
         ("optim.clip_norm=x", r"optim.clip_norm takes float \| None, got 'x'"),

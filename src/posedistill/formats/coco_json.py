@@ -1,4 +1,7 @@
-"""COCO JSON: poses as a COCO results list, or as a whole COCO annotation file; write and read."""
+"""COCO JSON: poses as a COCO annotation file; write and read.
+
+The results layout, a bare list of predictions, is that of `evaluate.predictions`.
+"""
 
 import json
 import os
@@ -30,27 +33,6 @@ class ImagePoses:
     size_wh: tuple[int, int] | None = None
 
 
-def write_results(path: str | os.PathLike[str], images: Iterable[ImagePoses]) -> None:
-    """Write a COCO results file: a list with one record a person.
-
-    A record has image_id, category_id 1, bbox (x, y, w, h), score, keypoints (x, y, score a
-    joint, flat), and the file name as ``image`` where it is known. The numbers are exact float32.
-    Images without persons leave no trace. Raises ValueError for values that are not finite.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     write_results(f"{folder}/predictions.json", [])
-    ...     Path(folder, "predictions.json").read_text()
-    '[]'
-    """
-    records = [
-        _person_record(image, person) | ({"image": image.file_name} if image.file_name else {})
-        for image in images
-        for person in image.poses
-    ]
-    write_whole(path, json.dumps(records).encode())
-
-
 def _person_record(image: ImagePoses, person: Poses) -> _Record:
     triplets = np.concatenate([person.keypoints[0], person.scores[0, :, None]], axis=-1)
     if not (np.isfinite(triplets).all() and np.isfinite(person.boxes_xyxy).all()):
@@ -68,33 +50,6 @@ def _person_record(image: ImagePoses, person: Poses) -> _Record:
 def _shortest(values: NDArray[np.float32]) -> list[float]:
     """Give the numbers with the fewest digits that are the same float32 again."""
     return [float(text) for text in values.astype(np.float32).astype(str)]
-
-
-def read_results(path: str | os.PathLike[str], skeleton: Skeleton) -> list[ImagePoses]:
-    """Read a COCO results file: the images that have persons, in the order of the file.
-
-    Raises FileNotFoundError when it is missing and ValueError when it is no results file, or one
-    of another skeleton.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     write_results(f"{folder}/predictions.json", [])
-    ...     read_results(f"{folder}/predictions.json", Skeleton.get("wholebody133"))
-    []
-    """
-    records = _read_json(path)
-    if not isinstance(records, list):
-        raise ValueError(f"{path}: expected a list of persons, found {type(records).__name__}")
-    by_image: dict[int, list[_Record]] = {}
-    try:
-        for record in records:
-            by_image.setdefault(int(record["image_id"]), []).append(record)
-        return [
-            ImagePoses(image_id, _poses(persons, skeleton), persons[0].get("image"))
-            for image_id, persons in by_image.items()
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no results file of {skeleton.name}: {error}") from error
 
 
 def _read_json(path: str | os.PathLike[str]) -> Any:  # Any: JSON of an unknown shape

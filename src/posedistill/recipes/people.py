@@ -48,7 +48,7 @@ def _recipe(name: str, model: str) -> Recipe:
         batch_size=32,
         num_workers=1,
         evaluate_every=2,
-        save_every=100,
+        save_every=325,
     )
 
 
