@@ -222,14 +222,21 @@ def _add_export(commands: "_Commands") -> argparse.ArgumentParser:
     add = command.add_argument
     add("model", type=Path, metavar="MODEL", help="run folder or .safetensors file")
     add("--out", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
+    add("--licence", metavar="TEXT", help="licence of the weights, to stand in the file")
+    add("--data-card", metavar="TEXT", help="what the model was trained on, to stand in the file")
     return command
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
     from posedistill.export.onnx import export_onnx
     from posedistill.models import load
 
-    print(export_onnx(load(arguments.model), arguments.out))
+    model = load(arguments.model)
+    said = {"licence": arguments.licence, "data_card": arguments.data_card}
+    model.spec = replace(model.spec, **{key: text for key, text in said.items() if text})
+    print(export_onnx(model, arguments.out))
     print(f"model is in {arguments.out}")
     return 0
 

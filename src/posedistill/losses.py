@@ -4,6 +4,7 @@ Papers: DWPose (Yang et al., ICCVW 2023), RTMPose (Jiang et al., 2023). Reductio
 released, in MMPose's classification_loss.py and DWPose's kd.py and fea.py.
 """
 
+import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
@@ -24,17 +25,17 @@ def simcc_kl(  # house rule: outputs, then what they should be
     logits and targets: (N, K, bins); weights: (N, K). Both pass a softmax with beta 10; the mean
     over bins is weighted, summed over people and joints, divided by K. It is not divided by N.
 
-    >>> import torch
     >>> x = torch.zeros(2, 3, 8)
     >>> float(simcc_kl(x, x, x, x, torch.ones(2, 3)))
     0.0
     """
-    total = logits_x.new_zeros(())
+    labelled = weights > 0  # most joints of partly labelled data are not
+    total = logits_x.new_zeros((), dtype=torch.float32)
     for logits, target in ((logits_x, target_x), (logits_y, target_y)):
-        predicted = log_softmax(logits.float() * BETA, dim=-1)
-        wanted = log_softmax(target.float() * BETA, dim=-1)
+        predicted = log_softmax(logits[labelled].float() * BETA, dim=-1)
+        wanted = log_softmax(target[labelled].float() * BETA, dim=-1)
         rows = _kl_rows(predicted, wanted) / logits.shape[-1]
-        total = total + (rows * weights).sum()
+        total = total + (rows * weights[labelled]).sum()
     return total / logits_x.shape[1]
 
 
@@ -46,12 +47,11 @@ def logit_kl(  # house rule: student, then teacher
     All (N, K, bins). Summed over bins and axes, averaged over people and joints. No keypoint
     weight: invisible joints are distilled too (DWPose, section 3.1).
 
-    >>> import torch
     >>> x = torch.zeros(2, 3, 8)
     >>> float(logit_kl(x, x, x, x))
     0.0
     """
-    total = student_x.new_zeros(())
+    total = student_x.new_zeros((), dtype=torch.float32)
     for student, teacher in ((student_x, teacher_x), (student_y, teacher_y)):
         predicted = log_softmax(student.float() * BETA, dim=-1)
         wanted = log_softmax(teacher.float() * BETA, dim=-1)
@@ -65,7 +65,6 @@ def feature_mse(student: Tensor, teacher: Tensor, *, alpha: float = ALPHA) -> Te
     Both (N, C, h, w). The squared differences are summed and divided by N only, times alpha:
     7e-5 in the released configurations, 5e-5 in the paper.
 
-    >>> import torch
     >>> round(float(feature_mse(torch.zeros(2, 1, 2, 2), torch.ones(2, 1, 2, 2), alpha=0.5)), 6)
     2.0
     """
@@ -80,7 +79,6 @@ def heatmap_mse(  # house rule: outputs, then what they should be
     heatmaps, targets: (N, K, h, w); weights: (N, K). The mean is over all people, joints and
     cells, so that it does not depend on how a batch is split.
 
-    >>> import torch
     >>> float(heatmap_mse(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2), torch.ones(1, 1)))
     1.0
     """
@@ -95,7 +93,6 @@ def heatmap_kl(student: Tensor, teacher: Tensor, *, temperature: float = 1.0) ->
     Both (N, K, h, w). Summed over cells, averaged over people and joints, times temperature
     squared (Hinton et al., 2015; OKDHP, Li et al., ICCV 2021).
 
-    >>> import torch
     >>> x = torch.zeros(1, 2, 3, 4)
     >>> float(heatmap_kl(x, x))
     0.0

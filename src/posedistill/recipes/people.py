@@ -59,7 +59,7 @@ def pretrain(size: str) -> Recipe:
     """
     return replace(
         _recipe(f"people-pretrain-{size}", f"cspnext-{size}-heatmap"),
-        epochs=7 if size == "s" else 4,
+        epochs=7 if size == "s" else 3,
     )
 
 
@@ -70,7 +70,7 @@ def supervised(size: str) -> Recipe:
     """
     recipe = _recipe(f"people-rtmpose-{size}", f"rtmpose-{size}")
     model = replace(recipe.model, backbone_from=f"runs/pretrain-{size}")
-    return replace(recipe, model=model, epochs=5 if size == "s" else 4)
+    return replace(recipe, model=model, epochs=4 if size == "s" else 3)
 
 
 def stage_one() -> Recipe:
@@ -84,7 +84,7 @@ def stage_one() -> Recipe:
 
 
 def stage_two() -> Recipe:
-    """Give stage two: a new head from the stage-one student's own logits, a quarter of its epochs.
+    """Give stage two: a new head from the stage-one student's own logits, a third of its epochs.
 
     Launch: `posedistill train people-stage2-t --run runs/stage2`.
     """

@@ -15,6 +15,8 @@ from posedistill.models.files import BEST
 from posedistill.train.recipe import Recipe, to_json
 
 _PACKAGES = ("posedistill", "torch", "lightning-fabric", "numpy", "opencv-python-headless")
+# What may differ when a run goes on: it does not change what is learnt.
+_FREE = ("num_workers", "save_every", "evaluate_every")
 State = dict[str, Any]  # Any: nested tensors, numbers and strings, as torch.save takes them
 
 
@@ -35,8 +37,11 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         file = self.path / "recipe.json"
         text = to_json(recipe)
-        if self.last.exists() and file.exists() and file.read_text(encoding="utf-8") != text:
+        if self.last.exists() and file.exists():
             changed = _changed_keys(json.loads(file.read_text(encoding="utf-8")), json.loads(text))
+        else:
+            changed = []
+        if changed:
             raise ValueError(
                 f"{self.path} holds an unlike run: {', '.join(changed)} differ; "
                 "resume with the same recipe and overrides, or choose another folder"
@@ -96,7 +101,7 @@ def _changed_keys(old: State, new: State, prefix: str = "") -> list[str]:
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
             changed += _changed_keys(before, after, f"{prefix}{key}.")
-        elif before != after:
+        elif before != after and f"{prefix}{key}" not in _FREE:
             changed.append(f"{prefix}{key}")
     return changed
 
