@@ -1,6 +1,5 @@
 """The work behind `posedistill predict`: photos in; overlays, one JSON file and a table out."""
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from posedistill import __version__
 from posedistill.draw.overlay import draw_overlay
 from posedistill.formats.coco_json import ImagePoses, write_annotations
+from posedistill.json_file import read_json
 from posedistill.media import list_images, read_image, write_image
 from posedistill.poses import Poses
 from posedistill.runtime.estimator import Estimator
@@ -114,12 +114,7 @@ def read_boxes(path: Path) -> dict[str, NDArray[np.float64]]:
     ...     read_boxes(file)["a.jpg"].tolist()
     [[10.0, 20.0, 110.0, 320.0]]
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no such boxes file: {path}")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    record = read_json(path, kind="boxes file")
     if not isinstance(record, dict):
         raise ValueError(
             f'{path}: expected an object such as {{"a.jpg": [[x1, y1, x2, y2]]}}, '

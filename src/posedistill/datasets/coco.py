@@ -1,6 +1,5 @@
 """COCO-layout annotation files: people with keypoints, checked on reading."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posedistill.datasets.instance import Instance
+from posedistill.json_file import read_json
 from posedistill.media import read_image
 from posedistill.skeleton import Skeleton
 
@@ -47,7 +47,7 @@ def read_keypoint_file(
     Left out, as by the reference (MMPose, base_coco_style_dataset.py): crowds, people without a
     labelled body keypoint, boxes without area inside the image, people whose coordinates are all 0.
     """
-    content = _read_json(annotations)
+    content = _read_content(annotations)
     table = Skeleton.get(skeleton)
     images = {row["id"]: row for row in content["images"]}
     instances = []
@@ -78,13 +78,8 @@ def read_keypoint_file(
     return CocoDataset(table, instances, paths)
 
 
-def _read_json(path: Path) -> dict[str, list[Row]]:
-    if not path.is_file():
-        raise FileNotFoundError(f"annotation file {path} does not exist")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+def _read_content(path: Path) -> dict[str, list[Row]]:
+    content = read_json(path, kind="annotation file")
     if not isinstance(content, dict) or not {"images", "annotations"} <= content.keys():
         raise ValueError(
             f"{path} is not a COCO annotation file: it needs 'images' and 'annotations'"

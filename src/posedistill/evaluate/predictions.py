@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posedistill.json_file import read_json
 from posedistill.poses import Poses
 
 SURE = 0.2
@@ -126,15 +127,9 @@ def read_predictions(path: Path, *, num_keypoints: int = 133) -> list[Prediction
 
     >>> read_predictions(Path("none.json"))
     Traceback (most recent call last):
-    FileNotFoundError: no prediction file none.json; `posedistill evaluate` writes one
+    FileNotFoundError: no such prediction file: none.json
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no prediction file {path}; `posedistill evaluate` writes one")
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    entries = read_json(path, kind="prediction file")
     if not isinstance(entries, list):
         raise ValueError(
             f"{path} holds a {type(entries).__name__}, expected a list of predictions "

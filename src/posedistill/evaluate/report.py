@@ -92,7 +92,7 @@ def score_file(predictions: Path, annotations: Path, *, by_folder: bool = False)
 
     >>> score_file(Path("predictions.json"), Path("val.json"))
     Traceback (most recent call last):
-    FileNotFoundError: no prediction file predictions.json; `posedistill evaluate` writes one
+    FileNotFoundError: no such prediction file: predictions.json
     """
     return score(read_predictions(predictions), read_truth(annotations), by_folder=by_folder)
 

@@ -1,6 +1,5 @@
 """Truth: the labels of a data set as scoring needs them, with crowds and unlabelled people."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posedistill.datasets.wholebody import FIELDS
+from posedistill.json_file import read_json
 from posedistill.skeleton import Skeleton
 
 logger = logging.getLogger(__name__)
@@ -89,19 +89,13 @@ def read_truth(source: Path | str | Mapping[str, Any], *, skeleton: str = "whole
 def _load(source: Path | str | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     if isinstance(source, Mapping):
         return source, "the annotations"
-    path = Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(f"no annotation file {path}")
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    data = read_json(source, kind="annotation file")
     if not isinstance(data, dict):
         raise ValueError(
-            f"{path} holds a {type(data).__name__}, expected an object with images and annotations "
-            "(is it the prediction file?)"
+            f"{source} holds a {type(data).__name__}, expected an object with images and "
+            "annotations (is it the prediction file?)"
         )
-    return data, str(path)
+    return data, str(source)
 
 
 def _folder(file_name: str) -> str:

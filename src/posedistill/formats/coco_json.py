@@ -7,12 +7,12 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posedistill.json_file import read_json
 from posedistill.media import write_whole
 from posedistill.poses import Poses
 from posedistill.skeleton import Skeleton
@@ -50,16 +50,6 @@ def _person_record(image: ImagePoses, person: Poses) -> _Record:
 def _shortest(values: NDArray[np.float32]) -> list[float]:
     """Give the numbers with the fewest digits that are the same float32 again."""
     return [float(text) for text in values.astype(np.float32).astype(str)]
-
-
-def _read_json(path: str | os.PathLike[str]) -> Any:  # Any: JSON of an unknown shape
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
 
 
 def _poses(persons: Sequence[_Record], skeleton: Skeleton) -> Poses:
@@ -101,6 +91,7 @@ def write_annotations(
     annotation tools expect; the scores are beside them as ``keypoint_scores``. Raises ValueError
     for values that are not finite.
 
+    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> hand = Skeleton.get("hand21")
     >>> with TemporaryDirectory() as folder:
@@ -169,7 +160,7 @@ def read_annotations(path: str | os.PathLike[str]) -> list[ImagePoses]:
     ...     read_annotations(f"{folder}/poses.json")
     []
     """
-    record = _read_json(path)
+    record = read_json(path, kind="annotation file")
     try:
         skeleton = Skeleton.get(record["info"]["skeleton"])
         by_image: dict[int, list[_Record]] = {image["id"]: [] for image in record["images"]}
