@@ -38,13 +38,13 @@ def taught_by(recipe: Recipe, teacher: Path) -> Recipe:
 def distil(out: Path) -> dict[str, Path]:
     """Train all models; give the run folders to compare by label. A second call resumes."""
     runs = out / "runs"
-    fit(get("drawn-pretrain-s"), runs / "pretrain-s")
-    fit(start_from(get("drawn-rtmpose-s"), runs / "pretrain-s"), runs / "teacher")
     fit(get("drawn-pretrain-t"), runs / "pretrain-t")
-    fit(start_from(get("drawn-rtmpose-t"), runs / "pretrain-t"), runs / "student")
-    stage_one = start_from(get("drawn-stage1-t"), runs / "pretrain-t")
+    fit(start_from(get("drawn-rtmpose-t"), runs / "pretrain-t"), runs / "teacher")
+    fit(get("drawn-pretrain-n"), runs / "pretrain-n")
+    fit(start_from(get("drawn-rtmpose-n"), runs / "pretrain-n"), runs / "student")
+    stage_one = start_from(get("drawn-stage1-n"), runs / "pretrain-n")
     fit(taught_by(stage_one, runs / "teacher"), runs / "stage1")
-    fit(taught_by(get("drawn-stage2-t"), runs / "stage1"), runs / "stage2")
+    fit(taught_by(get("drawn-stage2-n"), runs / "stage1"), runs / "stage2")
     return {
         "teacher": runs / "teacher",
         "student alone": runs / "student",
@@ -60,7 +60,7 @@ def main() -> None:
     out = parser.parse_args().out
     runs = distil(out)
     print(export_onnx(load(runs["stage one + two"]), out / "student.onnx"))
-    validation = get("drawn-rtmpose-t").data.validation(runs["student alone"])
+    validation = get("drawn-rtmpose-n").data.validation(runs["student alone"])
     table = comparison_table(compare_runs(runs, validation))
     (out / "table.md").write_text(table + "\n", encoding="utf-8")
     draw_comparison(runs, out / "curves.png")

@@ -18,13 +18,13 @@ from tests.train.tiny import losses, tiny
 def test_each_stage_lowers_its_own_loss_and_the_student_ships(tmp_path: Path) -> None:
     run = ["epochs=15", "evaluate_every=100", "save_every=1000"]
     pretrain, teacher = tmp_path / "pretrain", tmp_path / "teacher"
-    fit(tiny("drawn-pretrain-t", *run), pretrain)
+    fit(tiny("drawn-pretrain-n", *run), pretrain)
     start = f"model.backbone_from={pretrain}"
-    fit(tiny("drawn-rtmpose-t", *run, start), teacher)
+    fit(tiny("drawn-rtmpose-n", *run, start), teacher)
     stage_one, stage_two = tmp_path / "stage1", tmp_path / "stage2"
     taught = f"objective.teacher={teacher}"
-    fit(tiny("drawn-stage1-t", *run, start, taught, "objective.decay=False"), stage_one)
-    fit(tiny("drawn-stage2-t", *run, f"objective.teacher={stage_one}"), stage_two)
+    fit(tiny("drawn-stage1-n", *run, start, taught, "objective.decay=False"), stage_one)
+    fit(tiny("drawn-stage2-n", *run, f"objective.teacher={stage_one}"), stage_two)
     for folder in (pretrain, teacher, stage_one, stage_two):
         seen = losses(folder)
         assert seen[-1] < seen[0], folder.name

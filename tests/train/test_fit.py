@@ -25,7 +25,7 @@ def _environment() -> dict[str, str]:
 
 
 def test_a_run_leaves_recipe_versions_metrics_state_curves_and_best_model(tmp_path: Path) -> None:
-    model = fit(tiny("drawn-rtmpose-t", "epochs=1"), tmp_path / "run")
+    model = fit(tiny("drawn-rtmpose-n", "epochs=1"), tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names >= {"recipe.json", "versions.json", "metrics.jsonl", "last.pt", "curves.png"}
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
@@ -38,7 +38,7 @@ def test_a_run_leaves_recipe_versions_metrics_state_curves_and_best_model(tmp_pa
 
 
 def test_a_stopped_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    recipe = tiny("drawn-rtmpose-t", "epochs=2")
+    recipe = tiny("drawn-rtmpose-n", "epochs=2")
     fit(recipe, tmp_path / "whole")
     fit(recipe, tmp_path / "broken", stop_at=3)
     assert torch.load(tmp_path / "broken" / "last.pt", weights_only=True)["step"] == 3
@@ -51,9 +51,9 @@ def test_a_stopped_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     more = ["epochs=3", "num_workers=1"]
     words = [sys.executable, "-m", "posedistill"]
-    whole = command_line("drawn-rtmpose-t", tmp_path / "whole", more=more)
+    whole = command_line("drawn-rtmpose-n", tmp_path / "whole", more=more)
     subprocess.run([*words, *whole], env=_environment(), check=True, capture_output=True)
-    broken = [*words, *command_line("drawn-rtmpose-t", tmp_path / "broken", more=more)]
+    broken = [*words, *command_line("drawn-rtmpose-n", tmp_path / "broken", more=more)]
     process = subprocess.Popen(broken, env=_environment(), stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (tmp_path / "broken" / "last.pt").exists() and time.monotonic() < deadline:
@@ -82,7 +82,7 @@ def test_two_processes_train_the_same_weights_as_one(tmp_path: Path) -> None:
 
 def five_steps(run_dir: Path) -> None:
     """Take five steps of a run whose learning rate is that of a real one."""
-    fit(tiny("drawn-rtmpose-t", "epochs=2", "optim.warmup_steps=100"), run_dir, stop_at=5)
+    fit(tiny("drawn-rtmpose-n", "epochs=2", "optim.warmup_steps=100"), run_dir, stop_at=5)
 
 
 def test_one_batch_can_be_learnt_by_heart(tmp_path: Path) -> None:
@@ -91,28 +91,28 @@ def test_one_batch_can_be_learnt_by_heart(tmp_path: Path) -> None:
     calm += ["augment.blur=0", "augment.median_blur=0"]
     run = ["data.train_count=8", "epochs=60", "evaluate_every=100", "save_every=100"]
     late = [text.replace("augment.", "late_augment.") for text in (*plain, *calm)]
-    fit(tiny("drawn-pretrain-t", *plain, *calm, *late, *run), tmp_path / "run")
+    fit(tiny("drawn-pretrain-n", *plain, *calm, *late, *run), tmp_path / "run")
     seen = losses(tmp_path / "run")
     assert seen[-1] < 0.5 * seen[0]
 
 
 def test_another_recipe_may_not_go_on_in_the_folder(tmp_path: Path) -> None:
-    fit(tiny("drawn-rtmpose-t", "epochs=1"), tmp_path / "run", stop_at=1)
+    fit(tiny("drawn-rtmpose-n", "epochs=1"), tmp_path / "run", stop_at=1)
     with pytest.raises(ValueError, match=r"optim\.lr differ"):
-        fit(tiny("drawn-rtmpose-t", "epochs=1", "optim.lr=0.5"), tmp_path / "run")
+        fit(tiny("drawn-rtmpose-n", "epochs=1", "optim.lr=0.5"), tmp_path / "run")
 
 
 def test_a_loss_that_is_not_finite_names_the_samples(tmp_path: Path) -> None:
-    recipe = tiny("drawn-rtmpose-t", "epochs=1", "optim.lr=1e30", "optim.warmup_steps=0")
+    recipe = tiny("drawn-rtmpose-n", "epochs=1", "optim.lr=1e30", "optim.warmup_steps=0")
     with pytest.raises(ValueError, match=r"loss is not finite .* samples \[\d+"):
         fit(recipe, tmp_path / "run")
 
 
 def test_a_distillation_without_teacher_says_how_to_name_one(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"--set objective\.teacher="):
-        fit(tiny("drawn-stage1-t"), tmp_path / "run")
+        fit(tiny("drawn-stage1-n"), tmp_path / "run")
 
 
 def test_more_samples_a_step_than_there_are_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="batch_size 64 exceeds the 32"):
-        fit(tiny("drawn-rtmpose-t", "batch_size=64"), tmp_path / "run")
+        fit(tiny("drawn-rtmpose-n", "batch_size=64"), tmp_path / "run")

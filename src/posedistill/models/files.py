@@ -23,8 +23,8 @@ def build(  # house rule: name, skeleton and size, as published
     """
     if name not in MODELS:
         near = difflib.get_close_matches(name, MODELS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown model {name!r}{hint} Known are {', '.join(MODELS)}")
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"unknown model {name!r}; {hint}known are {', '.join(MODELS)}")
     w, h = input_size_wh
     return MODELS[name](skeleton, (int(w), int(h)))
 

@@ -13,6 +13,7 @@ from posedistill.skeleton import Skeleton
 from posedistill.spec import Spec
 
 _DEEPEN_WIDEN = {
+    "n": (0.167, 0.25),  # not published: for trials in minutes
     "t": (0.167, 0.375),
     "s": (0.33, 0.5),
     "m": (0.67, 0.75),
@@ -46,7 +47,7 @@ def simcc_codec(input_size_wh: Size) -> SimCC:
 def rtmpose(  # house rule: as `build`
     size: str, skeleton: str, input_size_wh: Size
 ) -> PoseModel:
-    """Give RTMPose of size t, s, m, l or x, untrained.
+    """Give RTMPose of size n, t, s, m, l or x, untrained.
 
     >>> model = rtmpose("t", "coco17", (192, 256))
     >>> model.spec.architecture

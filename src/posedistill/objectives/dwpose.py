@@ -71,7 +71,8 @@ class StageOne(Objective):
         self.teacher = teacher
         self.config = config
         inputs, outputs = _last_channels(model), _last_channels(teacher.model)
-        self.align = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+        is_plain = inputs == outputs or not config.alpha
+        self.align = nn.Identity() if is_plain else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """Give the keypoint loss and the fading feature and logit losses."""
@@ -126,7 +127,8 @@ class StageTwo(Objective):
         A copy, so that whatever is done to the model cannot reach the teacher.
         """
         backbone = copy.deepcopy(self.teacher.model.backbone)
-        return PoseModel(backbone, self.head, self.teacher.spec)
+        model = PoseModel(backbone, self.head, self.teacher.spec)
+        return model.to(self.teacher.model.mean.device)
 
 
 def _last_channels(model: PoseModel) -> int:

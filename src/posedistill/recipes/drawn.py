@@ -17,12 +17,12 @@ def supervised(size: str) -> Recipe:
     return Recipe(
         name=f"drawn-rtmpose-{size}",
         model=ModelConfig(f"rtmpose-{size}", input_size_wh=(96, 128)),
-        data=DrawnData(train_count=1024, val_count=96),
+        data=DrawnData(train_count=512, val_count=32),
         optim=replace(OPTIM, warmup_steps=20),
         augment=replace(AUGMENT, dropout=0.1),
         late_augment=replace(AUGMENT, dropout=0.1),
-        epochs=4,
-        batch_size=32,
+        epochs=5,
+        batch_size=16,
         num_workers=1,
         evaluate_every=2,
         save_every=100,
@@ -37,15 +37,15 @@ def pretrain(size: str) -> Recipe:
 
 
 def stage_one() -> Recipe:
-    """Give stage one on drawn people; teacher and starting backbone are to be set."""
-    return replace(supervised("t"), name="drawn-stage1-t", objective=StageOneConfig())
+    """Give stage one on drawn people, t teaching n; teacher and first backbone are to be set."""
+    return replace(supervised("n"), name="drawn-stage1-n", objective=StageOneConfig())
 
 
 def stage_two() -> Recipe:
     """Give stage two on drawn people; the stage-one student is to be set as teacher."""
     return replace(
-        supervised("t"),
-        name="drawn-stage2-t",
+        supervised("n"),
+        name="drawn-stage2-n",
         objective=StageTwoConfig(),
         epochs=1,
         evaluate_every=1,

@@ -20,11 +20,11 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "people-stage1-t": people.stage_one,
     "people-stage2-t": people.stage_two,
     "drawn-pretrain-t": partial(drawn.pretrain, "t"),
-    "drawn-pretrain-s": partial(drawn.pretrain, "s"),
+    "drawn-pretrain-n": partial(drawn.pretrain, "n"),
     "drawn-rtmpose-t": partial(drawn.supervised, "t"),
-    "drawn-rtmpose-s": partial(drawn.supervised, "s"),
-    "drawn-stage1-t": drawn.stage_one,
-    "drawn-stage2-t": drawn.stage_two,
+    "drawn-rtmpose-n": partial(drawn.supervised, "n"),
+    "drawn-stage1-n": drawn.stage_one,
+    "drawn-stage2-n": drawn.stage_two,
 }
 
 

@@ -87,7 +87,7 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
 def _assign(record: Any, path: str, keys: list[str], *, text: str) -> Any:  # Any: nested records
     types_by_name = typing.get_type_hints(type(record))
     name = keys[0]
-    if name not in types_by_name or name == "name":
+    if name not in types_by_name or path == "name":
         known = [key for key, _ in _leaves(record)]
         near = difflib.get_close_matches(name, types_by_name, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"
@@ -110,7 +110,7 @@ def _parse(text: str, kind: Any, path: str) -> Any:  # Any: a type form and its 
         value = ast.literal_eval(
             {"true": "True", "false": "False", "none": "None"}.get(text.lower(), text)
         )
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError):
         value = text
     if _fits(value, kind):
         return float(value) if kind is float else value
