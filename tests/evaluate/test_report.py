@@ -95,7 +95,7 @@ def test_folders_are_scored_as_if_alone() -> None:
     data = _data_in_folders()
     truth = read_truth(data)
     predictions = _noisy(truth, 5)
-    report = score(predictions, truth, by_folder=True)
+    report = score(predictions, truth)
     assert list(report.folders) == ["a", "b"]
     for folder, scores in report.folders.items():
         data_alone = data | {
@@ -109,8 +109,12 @@ def test_folders_are_scored_as_if_alone() -> None:
     assert "| a |" in report.as_markdown()
 
 
-def test_folders_are_left_out_unless_asked_for() -> None:
-    truth = read_truth(_data_in_folders())
+def test_a_single_folder_gets_no_table_of_its_own() -> None:
+    data = _data_in_folders()
+    images = [image for image in data["images"] if image["file_name"].startswith("a")]
+    ids = {image["id"] for image in images}
+    people = [person for person in data["annotations"] if person["image_id"] in ids]
+    truth = read_truth({**data, "images": images, "annotations": people})
     assert score(_noisy(truth, 5), truth).folders == {}
 
 

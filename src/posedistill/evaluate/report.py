@@ -23,7 +23,7 @@ class Report:
         scores: per cent by name, such as ``whole/AP``, ``body/PCK@0.1``, ``face/NME``. What has
             no value, because nobody is labelled for it, has no key.
         num_persons: how many persons are labelled, by part.
-        folders: PCK by the first folder of the image, where it was asked for.
+        folders: PCK by the first folder of the image, where there is more than one.
 
     >>> print(Report({"body/AP": 71.25}, {"body": 2}))
     part          AP  AP50  AP75  AR  PCK  persons
@@ -84,20 +84,21 @@ class Report:
         return [["images", *names], *rows]
 
 
-def score_file(predictions: Path, annotations: Path, *, by_folder: bool = False) -> Report:
+def score_file(predictions: Path, annotations: Path) -> Report:
     """Score a prediction file.
 
-    annotations: a COCO-WholeBody file. `by_folder` adds PCK by the first folder of the images.
+    annotations: a COCO-WholeBody file. Where its images are in several folders, PCK is also
+    given by the first of each.
     Raises FileNotFoundError and ValueError as `read_predictions` and `read_truth` do.
 
     >>> score_file(Path("predictions.json"), Path("val.json"))
     Traceback (most recent call last):
     FileNotFoundError: no such prediction file: predictions.json
     """
-    return score(read_predictions(predictions), read_truth(annotations), by_folder=by_folder)
+    return score(read_predictions(predictions), read_truth(annotations))
 
 
-def score(predictions: Sequence[Prediction], truth: Truth, *, by_folder: bool = False) -> Report:
+def score(predictions: Sequence[Prediction], truth: Truth) -> Report:
     """Score predictions of 133 keypoints.
 
     >>> score([], read_truth({"images": [], "annotations": []})).as_dict()
@@ -111,13 +112,13 @@ def score(predictions: Sequence[Prediction], truth: Truth, *, by_folder: bool = 
     }
     distances = keypoint_distances(truth, predictions)
     everyone = np.ones(len(truth), np.bool_)
-    folders = np.array(truth.folders) if by_folder else np.array([], str)
+    folders = np.array(truth.folders)
+    names = np.unique(folders) if len(set(truth.folders)) > 1 else []
     return Report(
         scores=scores | pck_scores(truth, distances, chosen=everyone),
         num_persons=_num_persons(truth),
         folders={
-            str(folder): pck_scores(truth, distances, chosen=folders == folder)
-            for folder in np.unique(folders)
+            str(folder): pck_scores(truth, distances, chosen=folders == folder) for folder in names
         },
     )
 
