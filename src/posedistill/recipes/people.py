@@ -34,18 +34,23 @@ AUGMENT = AugmentConfig(
 OPTIM = OptimConfig(
     lr=2e-3, warmup_steps=100, flat_fraction=0.4, clip_norm=5.0, ema_momentum=0.005, ema_gamma=50.0
 )
+# Few samples: the smaller model, whose steps are cheap, takes more of them.
+_BATCH_SIZES = {"s": 32, "t": 16}
+_LEARNING_RATES = {"s": 2e-3, "t": 1.5e-3}
+_PRETRAIN_EPOCHS = {"s": 7, "t": 3}
+_EPOCHS = {"s": 4, "t": 2}
 
 
-def _recipe(name: str, model: str) -> Recipe:
+def _recipe(name: str, model: str, size: str) -> Recipe:
     return Recipe(
         name=name,
         model=ModelConfig(model, input_size_wh=INPUT_SIZE_WH),
         data=DATA,
         objective=SupervisedConfig(),
-        optim=OPTIM,
+        optim=replace(OPTIM, lr=_LEARNING_RATES[size]),
         augment=AUGMENT,
         late_augment=AUGMENT,
-        batch_size=32,
+        batch_size=_BATCH_SIZES[size],
         num_workers=1,
         evaluate_every=2,
         save_every=325,
@@ -57,10 +62,8 @@ def pretrain(size: str) -> Recipe:
 
     Launch: `posedistill train people-pretrain-t --run runs/pretrain-t`.
     """
-    return replace(
-        _recipe(f"people-pretrain-{size}", f"cspnext-{size}-heatmap"),
-        epochs=7 if size == "s" else 3,
-    )
+    recipe = _recipe(f"people-pretrain-{size}", f"cspnext-{size}-heatmap", size)
+    return replace(recipe, epochs=_PRETRAIN_EPOCHS[size])
 
 
 def supervised(size: str) -> Recipe:
@@ -68,9 +71,9 @@ def supervised(size: str) -> Recipe:
 
     Launch: `posedistill train people-rtmpose-s --run runs/teacher`.
     """
-    recipe = _recipe(f"people-rtmpose-{size}", f"rtmpose-{size}")
+    recipe = _recipe(f"people-rtmpose-{size}", f"rtmpose-{size}", size)
     model = replace(recipe.model, backbone_from=f"runs/pretrain-{size}")
-    return replace(recipe, model=model, epochs=4 if size == "s" else 3)
+    return replace(recipe, model=model, epochs=_EPOCHS[size])
 
 
 def stage_one() -> Recipe:
@@ -84,7 +87,7 @@ def stage_one() -> Recipe:
 
 
 def stage_two() -> Recipe:
-    """Give stage two: a new head from the stage-one student's own logits, a third of its epochs.
+    """Give stage two: a new head from the stage-one student's own logits, in half the epochs.
 
     Launch: `posedistill train people-stage2-t --run runs/stage2`.
     """
