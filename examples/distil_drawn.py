@@ -9,17 +9,19 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from posedistill import recipes
+from posedistill.datasets.drawn import DrawnPeople
 from posedistill.export.onnx import export_onnx
 from posedistill.media import write_image
 from posedistill.models import load
 from posedistill.objectives.supervised import SupervisedConfig
-from posedistill.recipes import get
 from posedistill.train.compare import (
     compare_runs,
     comparison_table,
     draw_comparison,
     prediction_sheet,
 )
+from posedistill.train.data import WholeBodyData
 from posedistill.train.fit import fit
 from posedistill.train.recipe import Recipe
 
@@ -35,9 +37,29 @@ def taught_by(recipe: Recipe, teacher: Path) -> Recipe:
     return replace(recipe, objective=replace(recipe.objective, teacher=str(teacher)))
 
 
-def distil(out: Path) -> dict[str, Path]:
+def draw_people(folder: Path) -> WholeBodyData:
+    """Draw the people once, as photos with annotations; a second call finds them there."""
+    for part, count in (("train", 448), ("val", 32)):
+        if not (folder / part).exists():
+            unfinished = folder / f"{part}.partial"
+            DrawnPeople(count, seed=count).write(unfinished)
+            unfinished.rename(folder / part)
+    return WholeBodyData(
+        root=str(folder),
+        train="train/annotations.json",
+        train_images="train/images",
+        val="val/annotations.json",
+        val_images="val/images",
+    )
+
+
+def distil(out: Path, data: WholeBodyData) -> dict[str, Path]:
     """Train all models; give the run folders to compare by label. A second call resumes."""
     runs = out / "runs"
+
+    def get(name: str) -> Recipe:
+        return replace(recipes.get(name), data=data)
+
     fit(get("drawn-pretrain-t"), runs / "pretrain-t")
     fit(start_from(get("drawn-rtmpose-t"), runs / "pretrain-t"), runs / "teacher")
     fit(get("drawn-pretrain-n"), runs / "pretrain-n")
@@ -58,9 +80,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("distil-output"))
     out = parser.parse_args().out
-    runs = distil(out)
+    data = draw_people(out / "people")
+    runs = distil(out, data)
     print(export_onnx(load(runs["stage one + two"]), out / "student.onnx"))
-    validation = get("drawn-rtmpose-n").data.validation(runs["student alone"])
+    validation = data.validation(out)
     table = comparison_table(compare_runs(runs, validation))
     (out / "table.md").write_text(table + "\n", encoding="utf-8")
     draw_comparison(runs, out / "curves.png")

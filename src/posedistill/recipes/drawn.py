@@ -17,11 +17,11 @@ def supervised(size: str) -> Recipe:
     return Recipe(
         name=f"drawn-rtmpose-{size}",
         model=ModelConfig(f"rtmpose-{size}", input_size_wh=(96, 128)),
-        data=DrawnData(train_count=512, val_count=32),
+        data=DrawnData(train_count=448, val_count=32),
         optim=replace(OPTIM, warmup_steps=20),
         augment=replace(AUGMENT, dropout=0.1),
         late_augment=replace(AUGMENT, dropout=0.1),
-        epochs=5,
+        epochs=3,
         batch_size=16,
         num_workers=1,
         evaluate_every=2,
