@@ -113,12 +113,12 @@ def score(predictions: Sequence[Prediction], truth: Truth) -> Report:
     distances = keypoint_distances(truth, predictions)
     everyone = np.ones(len(truth), np.bool_)
     folders = np.array(truth.folders)
-    names = np.unique(folders) if len(set(truth.folders)) > 1 else []
+    names = sorted(set(truth.folders)) if len(set(truth.folders)) > 1 else []
     return Report(
         scores=scores | pck_scores(truth, distances, chosen=everyone),
         num_persons=_num_persons(truth),
         folders={
-            str(folder): pck_scores(truth, distances, chosen=folders == folder) for folder in names
+            folder: pck_scores(truth, distances, chosen=folders == folder) for folder in names
         },
     )
 
