@@ -21,7 +21,7 @@ def supervised(size: str) -> Recipe:
         optim=replace(OPTIM, warmup_steps=20),
         augment=replace(AUGMENT, dropout=0.1),
         late_augment=replace(AUGMENT, dropout=0.1),
-        epochs=3,
+        epochs=4,
         batch_size=16,
         num_workers=1,
         evaluate_every=2,
