@@ -32,6 +32,7 @@ def test_each_stage_lowers_its_own_loss_and_the_student_ships(tmp_path: Path) ->
     student = load(stage_two)
     report = export_onnx(student, tmp_path / "student.onnx")
     assert report.max_difference < 1e-3 * max(report.largest_output, 1)
+    assert b"site-packages" not in (tmp_path / "student.onnx").read_bytes()
     image = np.random.default_rng(0).integers(0, 255, (90, 70, 3)).astype(np.uint8)
     by_torch = Estimator(student)(image, [[5, 5, 60, 80]])
     by_file = Estimator(tmp_path / "student.onnx")(image, [[5, 5, 60, 80]])

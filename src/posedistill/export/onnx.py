@@ -93,8 +93,17 @@ def _write(model: PoseModel, path: Path, crops: NDArray[np.uint8]) -> None:
         )
     assert program is not None
     proto = program.model_proto
+    _forget_origins(proto)
     onnx.helper.set_model_props(proto, {METADATA_KEY: model.spec.to_json()})
     onnx.save(proto, path)
+
+
+def _forget_origins(proto: onnx.ModelProto) -> None:
+    """Drop the stack traces, with paths of this machine, that the exporter leaves on nodes."""
+    graph = proto.graph
+    for item in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
+        item.ClearField("metadata_props")
+        item.ClearField("doc_string")
 
 
 @contextmanager
