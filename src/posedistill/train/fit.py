@@ -21,6 +21,7 @@ from posedistill.evaluate.run import evaluate
 from posedistill.models import PoseModel
 from posedistill.objectives.objective import Batch, Objective
 from posedistill.skeleton import Skeleton
+from posedistill.spec import Spec
 from posedistill.train.assemble import make_objective
 from posedistill.train.batches import KeyBatches, TrainSamples, make_loader
 from posedistill.train.curves import draw_curves
@@ -68,8 +69,8 @@ def fit(recipe: Recipe, run_dir: Path, *, stop_at: int | None = None) -> PoseMod
     folder = RunFolder(run_dir)
     data = recipe.data.training()
     objective = _seeded_objective(recipe)
-    codec = objective.deployable().spec.codec
-    _check_skeleton(data.skeleton, objective.deployable())
+    spec = objective.deployable().spec
+    _check_skeleton(data.skeleton, spec)
     fabric = _launch(recipe)
     if fabric.global_rank == 0:
         folder.begin(recipe)
@@ -77,7 +78,7 @@ def fit(recipe: Recipe, run_dir: Path, *, stop_at: int | None = None) -> PoseMod
     run = _set_up(recipe, folder, fabric, objective)
     _resume(run)
     plan = _plan(recipe, len(data.instances), stop_at)
-    _train(run, _loader(run, data, codec=codec, plan=plan), plan)
+    _train(run, _loader(run, data, codec=spec.codec, plan=plan), plan)
     with run.ema.swapped_in(run.objective):
         return copy.deepcopy(run.objective.deployable()).cpu().eval()
 
@@ -115,10 +116,10 @@ def _seeded_objective(recipe: Recipe) -> Objective:
         return make_objective(recipe)
 
 
-def _check_skeleton(skeleton: Skeleton, model: PoseModel) -> None:
-    if skeleton.name != model.spec.skeleton:
+def _check_skeleton(skeleton: Skeleton, spec: Spec) -> None:
+    if skeleton.name != spec.skeleton:
         raise ValueError(
-            f"the data has skeleton {skeleton.name}, the model {model.spec.skeleton}; "
+            f"the data has skeleton {skeleton.name}, the model {spec.skeleton}; "
             f"--set model.skeleton={skeleton.name}"
         )
 
