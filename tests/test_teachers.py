@@ -72,3 +72,21 @@ def test_a_teacher_follows_the_images_to_their_device(model: PoseModel, images: 
     features = Frozen(model).features(images.to("meta"))
     assert {value.device.type for value in features} == {"meta"}
     assert {value.device.type for value in model.state_dict().values()} == {"meta"}
+
+
+def test_statistics_move_only_where_they_are_asked_to(model: PoseModel, images: Tensor) -> None:
+    held = Frozen(model)
+    held.features(images)
+    assert held.moved_statistics() == {}
+    moving = Frozen(model, batch_statistics=True)
+    before = {name: value.clone() for name, value in moving.moved_statistics().items()}
+    moving.features(images)
+    after = moving.moved_statistics()
+    assert {name.rsplit(".", 1)[-1] for name in after} == {
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    }
+    assert not any(torch.equal(before[name], value) for name, value in after.items())
+    moving.restore_statistics(before)
+    assert all(torch.equal(before[name], value) for name, value in after.items())

@@ -144,6 +144,37 @@ def test_stage_two_equals_the_reference(golden: Golden) -> None:
     assert _gradient_norms(objective.head) == norms_of(wanted)
 
 
+def test_stage_one_with_the_teacher_in_train_mode_equals_the_reference(golden: Golden) -> None:
+    teacher, student = build("rtmpose-l"), build("rtmpose-s")
+    fill(teacher, 1.5, prefix="teacher.")
+    fill(student, 1.6, prefix="student.")
+    objective = StageOne(student, Frozen(teacher, batch_statistics=True), StageOneConfig()).train()
+    fill(objective.align, 1.0, prefix=ALIGN)
+    losses = objective(_golden_batch(student), 0.0)
+    backward(losses["feature"])
+    wanted = golden["stage_one"]["teacher_training"]
+    assert losses["feature"].item() == loss_of(wanted["feature"])
+    assert losses["logit"].item() == loss_of(wanted["logit"])
+    assert _gradient_norms(objective.align) == norms_of(wanted["align_gradient_norms"])
+
+
+def test_stage_two_with_the_teacher_in_train_mode_equals_the_reference(golden: Golden) -> None:
+    teacher, student = build("rtmpose-s"), build("rtmpose-s")
+    fill(teacher, 1.6, prefix="teacher.")
+    fill(student, 1.6, prefix="student.")
+    frozen = Frozen(teacher, batch_statistics=True)
+    objective, before = StageTwo(student.head, frozen, StageTwoConfig()).train(), _state(teacher)
+    losses = objective(_golden_batch(teacher), 0.5)
+    backward(losses["logit"])
+    wanted = golden["stage_two"]["teacher_training"]
+    assert losses["logit"].item() == loss_of(wanted["logit"])
+    assert _gradient_norms(objective.head) == norms_of(wanted["gradient_norms"])
+    moved = {name for name in _changed(before, teacher) if name.endswith("running_mean")}
+    assert len(moved) == wanted["running_means_moved"][0]
+    deployed = objective.deployable().state_dict()
+    assert all(torch.equal(deployed[name], teacher.state_dict()[name]) for name in moved)
+
+
 def test_stage_one_gives_its_three_losses_at_their_weights() -> None:
     objective = _stage_one(StageOneConfig(alpha=0.25, beta=0.5)).eval()
     batch = random_batch(objective.model, 2)

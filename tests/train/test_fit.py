@@ -47,6 +47,18 @@ def test_a_stopped_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     assert losses(tmp_path / "whole") == pytest.approx(losses(tmp_path / "broken"), rel=1e-5)
 
 
+def test_a_stopped_run_resumes_with_the_statistics_that_its_teacher_had(tmp_path: Path) -> None:
+    fit(tiny("drawn-rtmpose-n", "epochs=1"), tmp_path / "teacher")
+    sets = [f"objective.teacher={tmp_path / 'teacher'}", "objective.teacher_batch_statistics=true"]
+    recipe = tiny("drawn-stage2-n", *sets)
+    whole = fit(recipe, tmp_path / "whole")
+    fit(recipe, tmp_path / "broken", stop_at=2)
+    resumed = fit(recipe, tmp_path / "broken")
+    assert largest_difference(whole.state_dict(), resumed.state_dict()) <= 1e-6
+    teacher = load(tmp_path / "teacher").backbone.state_dict()
+    assert largest_difference(whole.backbone.state_dict(), teacher) > 1e-3
+
+
 @pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     more = ["epochs=3", "num_workers=1"]

@@ -2,8 +2,8 @@
 
 Paper: Effective Whole-body Pose Estimation with Two-stages Distillation (Yang et al., ICCVW
 2023), and its released code, mmpose/models/pose_estimators/distiller.py. Deliberate differences
-from the released code: the teacher is always in eval mode (there its BatchNorm runs in train mode
-and drifts); losses are means over people, so that they do not depend on the batch or the number of
+from the released code: the teacher is in eval mode (there its BatchNorm runs in train mode and drifts:
+`teacher_batch_statistics`); losses are means over people, so that they do not depend on the batch or the number of
 processes; the decay follows progress as given by the loop, one value an epoch as there.
 """
 
@@ -19,6 +19,8 @@ from posedistill.objectives.objective import Batch, Objective
 from posedistill.objectives.supervised import SupervisedConfig, keypoint_loss
 from posedistill.teachers import Frozen
 
+PAPER_ALPHA = 5e-5
+
 
 @dataclass(frozen=True)
 class StageOneConfig:
@@ -29,12 +31,14 @@ class StageOneConfig:
         alpha: factor of the feature loss, 7e-5 as released (5e-5 in the paper); 0 leaves it out.
         beta: factor of the logit loss, 0.1; 0 leaves it out.
         decay: whether both fade as 1 - progress (the paper's r(t)).
+        teacher_batch_statistics: let the teacher's BatchNorm run in train mode, as released.
     """
 
     teacher: str = ""
     alpha: float = ALPHA
     beta: float = 0.1
     decay: bool = True
+    teacher_batch_statistics: bool = False
     supervised: SupervisedConfig = field(default_factory=SupervisedConfig)
 
 
@@ -45,10 +49,13 @@ class StageTwoConfig:
     Attributes:
         teacher: file or run folder of the student of stage one, which teaches its own new head.
         gamma: factor of the logit loss, 1 as published.
+        teacher_batch_statistics: let the BatchNorm of the frozen backbone run in train mode, as
+            released; the deployed model then has the statistics that moved.
     """
 
     teacher: str = ""
     gamma: float = 1.0
+    teacher_batch_statistics: bool = False
 
 
 def _distil_logits(
@@ -59,7 +66,21 @@ def _distil_logits(
     return heatmap_kl(student[0], teacher[0])
 
 
-class StageOne(Objective):
+class _Taught(Objective):
+    """Hold a teacher."""
+
+    teacher: Frozen
+
+    def held_state(self) -> dict[str, Tensor]:
+        """Give the statistics of the teacher that moved."""
+        return self.teacher.moved_statistics()
+
+    def load_held_state(self, state: dict[str, Tensor]) -> None:
+        """Give the teacher its moved statistics back."""
+        self.teacher.restore_statistics(state)
+
+
+class StageOne(_Taught):
     """Learn from labels, and from a teacher's last feature map and logits."""
 
     def __init__(  # house rule: student, teacher, how
@@ -100,7 +121,7 @@ class StageOne(Objective):
         return self.model
 
 
-class StageTwo(Objective):
+class StageTwo(_Taught):
     """Re-learn the head from the model's own logits, on its frozen backbone.
 
     Only the fresh head is registered, so nothing else can move.

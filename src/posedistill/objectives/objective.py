@@ -34,3 +34,11 @@ class Objective(nn.Module):
     @abstractmethod
     def deployable(self) -> PoseModel:
         """Give the ordinary model, sharing the weights that train."""
+
+    def held_state(self) -> dict[str, Tensor]:
+        """Give what a step changes outside the module tree; most objectives have nothing there."""
+        return {}
+
+    def load_held_state(self, state: dict[str, Tensor]) -> None:
+        """Take up what `held_state` gave."""
+        assert not state

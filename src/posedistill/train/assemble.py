@@ -20,7 +20,7 @@ def make_objective(recipe: Recipe) -> Objective:
         raise ValueError(
             f"recipe {recipe.name} needs a teacher: --set objective.teacher=FILE_OR_RUN"
         )
-    teacher = Frozen(load(config.teacher))
+    teacher = Frozen(load(config.teacher), batch_statistics=config.teacher_batch_statistics)
     if isinstance(config, StageOneConfig):
         return StageOne(_make_model(recipe.model), teacher, config)
     assert isinstance(config, StageTwoConfig)

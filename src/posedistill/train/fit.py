@@ -172,6 +172,7 @@ def _resume(run: _Run) -> None:
     if state is None:
         return
     run.objective.load_state_dict(state["objective"])
+    run.objective.load_held_state(state["held"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.ema.load(state["ema"]["num_updates"], state["ema"]["average"])
     run.step, run.best_score = state["step"], state["best_score"]
@@ -295,6 +296,7 @@ def _save(run: _Run) -> None:
         run.folder.save_state(
             {
                 "objective": run.objective.state_dict(),
+                "held": run.objective.held_state(),
                 "optimizer": run.optimizer.state_dict(),
                 "ema": run.ema.state(),
                 "step": run.step,
