@@ -1,4 +1,5 @@
 import json
+import zlib
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,7 @@ from posedistill.crop import (
 )
 
 SIZES = ((192, 256), (288, 384))
+SINGLE = 4 * float(np.finfo(np.float32).eps)  # boxes and corner points are float32, rounded twice
 Golden = dict[str, NDArray[np.float64]]
 _sizes = st.sampled_from([*SIZES, (256, 256), (48, 20)])
 _places = st.floats(-500, 2000)
@@ -54,8 +56,7 @@ def test_center_and_scale_are_those_of_the_reference(
 @every_size
 def test_matrices_are_those_of_the_reference(golden: Golden, size_wh: tuple[int, int]) -> None:
     matrices = box_matrices(_of(golden, size_wh, "bbox_xyxy"), size_wh)
-    # The reference rounds centres, scales and three corner points to float32.
-    np.testing.assert_allclose(matrices, _of(golden, size_wh, "warp"), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(matrices, _of(golden, size_wh, "warp"), rtol=0, atol=1e-9)
 
 
 @every_size
@@ -77,20 +78,24 @@ def test_predictions_return_to_the_image_as_in_the_reference(
     np.testing.assert_allclose(moved, _of(golden, size_wh, "pred_image"), atol=2e-4)
 
 
-def test_crops_of_photos_are_those_of_the_reference(shared_dir: Path) -> None:
+@every_size
+def test_crops_of_photos_are_those_of_the_reference(
+    shared_dir: Path, size_wh: tuple[int, int]
+) -> None:
     folder = shared_dir / "golden"
-    with np.load(folder / "valpipe_192x256.npz") as file:
+    with np.load(folder / f"valpipe_{size_wh[0]}x{size_wh[1]}.npz") as file:
         boxes, crops, image_ids = file["bbox_xyxy"], file["crop_u8"], file["img_id"]
     known = json.loads((folder / "valpipe.json").read_text(encoding="utf-8"))["images"]
-    matrices = box_matrices(boxes, SIZES[0])
-    for matrix, crop_bgr, image_id in zip(matrices, crops, image_ids, strict=True):
+    for matrix, wanted, image_id in zip(
+        box_matrices(boxes, size_wh), crops, image_ids, strict=True
+    ):
         file_name = f"{image_id:012d}.jpg"
         image_bgr = np.asarray(cv2.imread(str(folder / "inputs" / file_name)), np.uint8)
-        assert list(image_bgr.shape) == known[file_name]["shape"]
-        difference = np.abs(warp(image_bgr, matrix, SIZES[0]).astype(int) - crop_bgr)
-        # JPEG decoders and versions of OpenCV differ by single grey levels.
-        assert difference.mean() < 0.5
-        assert difference.max() <= 5
+        is_same_photo = zlib.crc32(image_bgr.tobytes()) == known[file_name]["crc32_bgr_u8"]
+        crop_bgr = warp(image_bgr, matrix, size_wh)
+        step = size_wh[1] // wanted.shape[0]  # the larger crops are kept in part
+        difference = np.abs(crop_bgr[::step, ::step].astype(int) - wanted)
+        assert difference.max() <= (0 if is_same_photo else 1)  # JPEG decoders may differ
 
 
 @given(box=_boxes, size_wh=_sizes, padding=st.floats(1, 2))
@@ -99,12 +104,12 @@ def test_the_box_lands_centred_inside_the_input(
 ) -> None:
     (matrix,) = box_matrices(box[None], size_wh, padding=padding)
     corners = transform_points(box.reshape(2, 2), matrix)
-    tolerance = 1e-9 * (1 + np.abs(box).max() * np.abs(matrix).max())
+    tolerance = SINGLE * np.abs(box).max() * np.abs(matrix[:, :2]).max() + SINGLE * size_wh[1]
     np.testing.assert_allclose(corners.mean(axis=0), np.array(size_wh) / 2, atol=tolerance)
     margin = np.minimum(corners[0], np.array(size_wh) - corners[1])
     assert (margin >= -tolerance).all()
     tight = np.array(size_wh) * (1 - 1 / padding) / 2  # one side of the padded box fills the input
-    assert np.isclose(margin, tight, atol=1e-6).any()
+    assert np.isclose(margin, tight, atol=tolerance).any()
 
 
 @given(box=_boxes, size_wh=_sizes, rotation=st.floats(-180, 180))
@@ -131,7 +136,8 @@ def test_the_matrix_is_the_one_through_three_points(
     source = np.stack([center, center + across, center + down])
     target = np.array([[w / 2, h / 2], [w, h / 2], [w / 2, h / 2 + w / 2]])
     matrix = affine_matrix(center, scale, size_wh, rotation=rotation)
-    np.testing.assert_allclose(transform_points(source, matrix), target, atol=1e-6)
+    tolerance = SINGLE * np.abs(source).max() * w / scale[0]
+    np.testing.assert_allclose(transform_points(source, matrix), target, atol=tolerance + 1e-4)
 
 
 def test_a_positive_rotation_turns_the_content_counter_clockwise() -> None:
@@ -183,6 +189,14 @@ def test_the_warp_is_bilinear_and_black_outside() -> None:
     # OpenCV places samples in 32nds of a pixel: little inside, more across the black edge.
     assert np.median(difference) < 0.5
     assert difference.max() <= 180 / 16
+
+
+def test_a_place_beyond_any_image_is_black_and_not_wrapped_around() -> None:
+    image = np.full((9, 9, 3), 255, np.uint8)
+    for shift in (2.0**15, 2.0**16, 2.0**21, 2.0**40):
+        for sign in (-1, 1):
+            matrix = np.array([[1.0, 0, sign * shift], [0, 1, 0]])
+            assert not warp(image, matrix, (12, 16)).any()
 
 
 def test_crops_come_channels_first_one_a_matrix(rng: np.random.Generator) -> None:

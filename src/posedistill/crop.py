@@ -2,6 +2,10 @@
 
 The convention is that of MMPose's TopdownAffine without UDP (topdown_transforms.py): the box centre
 maps to (w/2, h/2) of the network input, and one factor k = w / box width scales both axes.
+
+Crops are those of the reference to the bit, under every version of OpenCV: boxes and the three
+points that fix a matrix are float32, as there, and samples are placed in 32nds of a pixel, as
+OpenCV 4's warpAffine does (OpenCV 5 interpolates in float, up to 5 grey levels away).
 """
 
 from collections.abc import Sequence
@@ -11,35 +15,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 PADDING = 1.25
+_FARTHEST = 2.0**19  # pixels; sample positions are summed in 32 bits, 1024ths of a pixel each
+_INT16 = np.iinfo(np.int16)
 
 
 def box_to_center_scale(
     boxes_xyxy: NDArray[np.floating], *, padding: float = PADDING
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Give the centres and the padded sizes of boxes.
 
-    boxes_xyxy: (..., 4) pixels; gives center (..., 2) and scale_wh (..., 2), pixels.
+    boxes_xyxy: (..., 4) pixels; gives center (..., 2) and scale_wh (..., 2), pixels, of the
+    precision of the boxes.
 
     >>> center, scale = box_to_center_scale(np.array([0.0, 0.0, 10.0, 20.0]))
     >>> center.tolist(), scale.tolist()
     ([5.0, 10.0], [12.5, 25.0])
     """
-    boxes = np.asarray(boxes_xyxy, dtype=np.float64)
-    low, high = boxes[..., :2], boxes[..., 2:]
+    low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
     return (low + high) / 2, (high - low) * padding
 
 
-def fix_aspect(scale_wh: NDArray[np.floating], size_wh: tuple[int, int]) -> NDArray[np.float64]:
+def fix_aspect(scale_wh: NDArray[np.floating], size_wh: tuple[int, int]) -> NDArray[np.floating]:
     """Widen the short side of boxes until they have the aspect of the network input.
 
-    scale_wh: (..., 2) pixels; gives (..., 2).
+    scale_wh: (..., 2) pixels; gives (..., 2) of the same precision.
 
     >>> fix_aspect(np.array([10.0, 10.0]), (192, 256)).tolist()
     [10.0, 13.333333333333334]
     """
-    scale = np.asarray(scale_wh, dtype=np.float64)
     aspect = size_wh[0] / size_wh[1]
-    w, h = scale[..., 0], scale[..., 1]
+    w, h = scale_wh[..., 0], scale_wh[..., 1]
     return np.stack([np.maximum(w, h * aspect), np.maximum(h, w / aspect)], axis=-1)
 
 
@@ -58,12 +63,21 @@ def affine_matrix(  # house rule: centre, size and input size belong together
     >>> affine_matrix(np.array([5.0, 5.0]), np.array([10.0, 10.0]), (20, 20)).tolist()
     [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]]
     """
-    factor = size_wh[0] / float(scale_wh[0])
     angle = np.deg2rad(rotation)
-    cos, sin = factor * np.cos(angle), factor * np.sin(angle)
-    linear = np.array([[cos, sin], [-sin, cos]])
-    offset = np.array([size_wh[0] / 2, size_wh[1] / 2]) - linear @ np.asarray(center, np.float64)
-    return np.concatenate([linear, offset[:, None]], axis=1) + 0.0  # no -0.0
+    left = -0.5 * float(scale_wh[0]) * np.array([np.cos(angle), np.sin(angle)])
+    source = _corner(center, left)
+    target = _corner(np.array([size_wh[0] / 2, size_wh[1] / 2]), np.array([-0.5 * size_wh[0], 0]))
+    return np.asarray(cv2.getAffineTransform(source, target), np.float64) + 0.0  # no -0.0
+
+
+def _corner(center: NDArray[np.floating], left: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Give the centre, the middle of the left side and the corner a quarter turn from there."""
+    points = np.empty((3, 2), np.float32)
+    points[0] = center
+    points[1] = center + left
+    x, y = points[0] - points[1]
+    points[2] = points[1] + np.array([-y, x])
+    return points
 
 
 def invert_affine(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -99,14 +113,43 @@ def warp(  # house rule: as cv2.warpAffine takes them
 ) -> NDArray[np.uint8]:
     """Cut one crop out of an image: bilinear, black outside.
 
-    image: (H, W, 3) uint8; matrix: (2, 3), image to crop; gives (h, w, 3).
+    image: (H, W, 3) uint8, sides up to 32766; matrix: (2, 3), image to crop; gives (h, w, 3).
 
     >>> warp(np.ones((4, 4, 3), np.uint8), np.array([[1.0, 0, 0], [0, 1, 0]]), (2, 3)).shape
     (3, 2, 3)
     """
-    matrix = np.asarray(matrix, np.float64)
-    crop = cv2.warpAffine(image, matrix, size_wh, flags=cv2.INTER_LINEAR)
+    positions, fractions = _sampling(invert_affine(matrix), size_wh)
+    crop = cv2.remap(image, positions, fractions, cv2.INTER_LINEAR)
     return np.asarray(crop, dtype=np.uint8)
+
+
+def _sampling(
+    back: NDArray[np.float64], size_wh: tuple[int, int]
+) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
+    """Give where each pixel of a crop lies in the image, as cv2.remap takes it in fixed point.
+
+    back: (2, 3), crop to image. Gives whole pixels (h, w, 2), and (h, w) the 32nds beyond: y * 32
+    + x. The steps from 1024ths to 32nds are those of OpenCV 4's warpAffine.
+    """
+    w, h = size_wh
+    positions = np.empty((h, w, 2), np.int16)
+    fractions = np.zeros((h, w), np.uint16)
+    for axis in (0, 1):
+        by_column = _fixed(back[axis, 0] * np.arange(w))
+        by_row = _fixed(back[axis, 1] * np.arange(h) + back[axis, 2]) + 16
+        place = (_distinct(by_row)[:, None] + _distinct(by_column)) >> 5
+        positions[..., axis] = np.clip(place >> 5, _INT16.min, _INT16.max)
+        fractions += ((place & 31) << (5 * axis)).astype(np.uint16)
+    return positions, fractions
+
+
+def _fixed(places: NDArray[np.float64]) -> NDArray[np.int32]:
+    return np.rint(np.clip(places, -_FARTHEST, _FARTHEST) * 1024).astype(np.int32)
+
+
+def _distinct(places: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Give one value where all are equal, so that crops without rotation cost less."""
+    return places[:1] if (places == places[0]).all() else places
 
 
 def box_matrices(
@@ -120,7 +163,7 @@ def box_matrices(
     >>> box_matrices(np.array([[0.0, 0, 30, 40]]), (192, 256)).shape
     (1, 2, 3)
     """
-    boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
+    boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
     for index, box in enumerate(boxes):
         if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
             raise ValueError(
