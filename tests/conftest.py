@@ -17,6 +17,11 @@ from posedistill.spec import METADATA_KEY, Spec
 ROOT = Path(__file__).resolve().parents[1]
 SIZE_WH = (48, 64)
 WriteModel = Callable[..., Path]
+_REPEAT = {  # of Resize: repeat each value, in place
+    "mode": "nearest",
+    "coordinate_transformation_mode": "asymmetric",
+    "nearest_mode": "floor",
+}
 
 # A busy machine is no failure, and the same examples every time make one repeatable.
 settings.register_profile("project", deadline=None, derandomize=True)
@@ -36,7 +41,8 @@ def write_dot_model(tmp_path: Path) -> WriteModel:
 
     One SimCC bin a pixel, no padding, coco17, unless another spec is given. The logits are the
     row and column maxima of channel / 255 (or of what the normalised input makes of that), so
-    keypoints and scores are known.
+    keypoints and scores are known; with more bins a pixel, each value is repeated.
+    unknown: which of "size", "joints" and "bins" the file leaves open, as published ones do.
     """
 
     def write(
@@ -46,31 +52,37 @@ def write_dot_model(tmp_path: Path) -> WriteModel:
         metadata: str | None = None,
         batch: int | str = "batch",
         output_names: tuple[str, str] = ("simcc_x", "simcc_y"),
+        unknown: tuple[str, ...] = (),
     ) -> Path:
         if spec is None:
             codec = SimCC(SIZE_WH, (4.9, 5.66), split_ratio=1.0)
             spec = Spec("dot-finder", "coco17", codec, padding=1.0)
-        is_uint8 = spec.mean is None
         w, h = SIZE_WH
+        ratio = int(spec.codec.split_ratio) if isinstance(spec.codec, SimCC) else 1
         weights = _weights(spec.skeleton)[:, :, None, None]
+        arrays = {"weights": weights, "scales": np.array([1, 1, ratio], np.float32)}
         nodes = [
             helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
             helper.make_node("Conv", ["pixels", "weights"], ["maps"]),
-            helper.make_node("ReduceMax", ["maps"], [output_names[0]], axes=[2], keepdims=0),
-            helper.make_node("ReduceMax", ["maps"], [output_names[1]], axes=[3], keepdims=0),
         ]
-        kind = TensorProto.UINT8 if is_uint8 else TensorProto.FLOAT
+        for output, axis in zip(output_names, (2, 3), strict=True):
+            rows = f"{output}_rows"
+            nodes.append(helper.make_node("ReduceMax", ["maps"], [rows], axes=[axis], keepdims=0))
+            nodes.append(helper.make_node("Resize", [rows, "", "scales"], [output], **_REPEAT))
+        kind = TensorProto.UINT8 if spec.mean is None else TensorProto.FLOAT
+        size_hw = ("height", "width") if "size" in unknown else (h, w)
+        joints = "MatMulsimcc_x_dim_1" if "joints" in unknown else len(weights)
+        outputs = []
+        for output, side in zip(output_names, (w, h), strict=True):
+            bins = f"{output}_bins" if "bins" in unknown else side * ratio
+            shape = (batch, joints, bins)
+            outputs.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, shape))
         graph = helper.make_graph(
             nodes,
             "dot-finder",
-            [helper.make_tensor_value_info("images", kind, [batch, 3, h, w])],
-            [
-                helper.make_tensor_value_info(
-                    output, TensorProto.FLOAT, [batch, len(weights), bins]
-                )
-                for output, bins in zip(output_names, (w, h), strict=True)
-            ],
-            [numpy_helper.from_array(weights, "weights")],
+            [helper.make_tensor_value_info("images", kind, (batch, 3, *size_hw))],
+            outputs,
+            [numpy_helper.from_array(array, name) for name, array in arrays.items()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
         text = spec.to_json() if metadata is None else metadata

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from posedistill.skeleton import Skeleton, convert_keypoints, part_skeleton
 
@@ -103,25 +104,83 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
         Skeleton.get("coco18")
 
 
-# Joint by joint as OpenPose's 18-point model lists them, as indices of COCO's 17; 1 is the neck.
-OPENPOSE_FROM_COCO = [0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3]
+# Joint by joint as OpenPose's models list them, as indices of the 133; a pair is its middle.
+NECK, MID_HIP = (5, 6), (11, 12)
+OPENPOSE: dict[str, list[int | tuple[int, int]]] = {
+    "openpose18": [0, NECK, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3],
+    "openpose25": [
+        *(0, NECK, 6, 8, 10, 5, 7, 9, MID_HIP, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3),
+        *(17, 18, 19, 20, 21, 22),
+    ],
+}
+every_openpose = pytest.mark.parametrize("name", OPENPOSE)
 
 
+def _random(
+    name: str, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32], Skeleton]:
+    skeleton = Skeleton.get(name)
+    points = rng.random((3, len(skeleton), 2)).astype(np.float32)
+    return points, rng.random((3, len(skeleton))).astype(np.float32), skeleton
+
+
+@every_openpose
 @pytest.mark.parametrize("source", ["wholebody133", "coco17"])
 def test_openpose_joints_come_from_the_same_named_ones(
-    source: str, rng: np.random.Generator
+    name: str, source: str, rng: np.random.Generator
 ) -> None:
-    skeleton = Skeleton.get(source)
-    points = rng.random((3, len(skeleton), 2)).astype(np.float32)
-    scores = rng.random((3, len(skeleton))).astype(np.float32)
-    openpose = Skeleton.get("openpose18")
+    points, scores, skeleton = _random(source, rng)
+    openpose = Skeleton.get(name)
     moved, moved_scores = convert_keypoints(points, scores, source=skeleton, target=openpose)
-    for target, origin in enumerate(OPENPOSE_FROM_COCO):
-        if origin is not None:
-            assert np.array_equal(moved[:, target], points[:, origin])
-            assert np.array_equal(moved_scores[:, target], scores[:, origin])
-    np.testing.assert_allclose(moved[:, 1], (points[:, 5] + points[:, 6]) / 2, rtol=1e-6)
-    assert np.array_equal(moved_scores[:, 1], np.minimum(scores[:, 5], scores[:, 6]))
+    for target, origin in enumerate(OPENPOSE[name]):
+        ends = [origin] if isinstance(origin, int) else list(origin)
+        if max(ends) >= len(skeleton):
+            assert not moved_scores[:, target].any()
+            continue
+        np.testing.assert_allclose(moved[:, target], points[:, ends].mean(axis=1), rtol=1e-6)
+        assert np.array_equal(moved_scores[:, target], scores[:, ends].min(axis=1))
+
+
+@every_openpose
+def test_back_from_openpose_every_joint_but_those_it_lacks_returns(
+    name: str, rng: np.random.Generator
+) -> None:
+    points, scores, whole = _random("wholebody133", rng)
+    openpose = Skeleton.get(name)
+    there, there_scores = convert_keypoints(points, scores, source=whole, target=openpose)
+    back, back_scores = convert_keypoints(there, there_scores, source=openpose, target=whole)
+    held = [origin for origin in OPENPOSE[name] if isinstance(origin, int)]
+    assert np.array_equal(back[:, held], points[:, held])
+    assert np.array_equal(back_scores[:, held], scores[:, held])
+    assert np.flatnonzero(back_scores.any(axis=0)).tolist() == sorted(held)
+
+
+def test_the_neck_of_one_openpose_body_is_that_of_the_other(rng: np.random.Generator) -> None:
+    points, scores, smaller = _random("openpose18", rng)
+    larger = Skeleton.get("openpose25")
+    moved, moved_scores = convert_keypoints(points, scores, source=smaller, target=larger)
+    assert np.array_equal(moved[:, 1], points[:, 1])
+    assert np.array_equal(moved_scores[:, 1], scores[:, 1])
+    hips = [smaller.joints.index(f"{side}_hip") for side in ("left", "right")]
+    np.testing.assert_allclose(moved[:, 8], points[:, hips].mean(axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("source", ["hand21", "face68"])
+def test_a_middle_without_its_ends_is_absent(source: str, rng: np.random.Generator) -> None:
+    points, scores, skeleton = _random(source, rng)
+    openpose = Skeleton.get("openpose25")
+    _, moved_scores = convert_keypoints(points, scores, source=skeleton, target=openpose)
+    assert not moved_scores.any()
+
+
+def test_the_larger_openpose_body_links_its_trunk_over_the_mid_hip_and_has_feet() -> None:
+    larger = Skeleton.get("openpose25")
+    named = {frozenset(larger.joints[joint] for joint in link) for link in larger.links}
+    assert {frozenset({"neck", "mid_hip"}), frozenset({"mid_hip", "left_hip"})} <= named
+    assert frozenset({"neck", "left_hip"}) not in named
+    assert len(named) == len(larger) - 1  # a tree
+    feet = [larger.joints[joint] for joint in larger.groups["foot"]]
+    assert feet == [WHOLEBODY.joints[joint] for joint in WHOLEBODY.groups["foot"]]
 
 
 def test_joints_that_the_source_lacks_are_absent_by_score() -> None:

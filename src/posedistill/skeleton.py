@@ -18,6 +18,10 @@ _GROUP_SKELETONS = {
     "left_hand": "hand21",
     "right_hand": "hand21",
 }
+_MIDPOINTS = {
+    "neck": ("left_shoulder", "right_shoulder"),
+    "mid_hip": ("left_hip", "right_hip"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +70,7 @@ class Skeleton:
         """Give the names that `get` knows.
 
         >>> Skeleton.names()
-        ('wholebody133', 'coco17', 'hand21', 'face68', 'mpii16', 'openpose18')
+        ('wholebody133', 'coco17', 'hand21', 'face68', 'mpii16', 'openpose18', 'openpose25')
         """
         return tuple(_table())
 
@@ -137,9 +141,10 @@ def convert_keypoints(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Rearrange keypoints of one skeleton into another, joint by name.
 
-    keypoints: (N, K, 2) pixels, scores: (N, K). The neck of ``openpose18`` is the mean of the
-    shoulders with the lower of their scores. Joints that the source lacks get score 0 and
-    coordinates 0; the score, not the coordinates, says that they are absent.
+    keypoints: (N, K, 2) pixels, scores: (N, K). OpenPose's neck and mid hip, where the source lacks
+    them, are the mean of the shoulders and of the hips with the lower of the two scores. Other
+    joints that the source lacks get score 0 and coordinates 0; the score, not the coordinates,
+    says that they are absent.
 
     >>> wholebody, openpose = Skeleton.get("wholebody133"), Skeleton.get("openpose18")
     >>> points, scores = np.ones((1, 133, 2), np.float32), np.ones((1, 133), np.float32)
@@ -150,9 +155,11 @@ def convert_keypoints(
     found = index >= 0
     out_points = np.where(found[None, :, None], keypoints[:, index], 0).astype(np.float32)
     out_scores = np.where(found[None, :], scores[:, index], 0).astype(np.float32)
-    if "neck" in target.joints and "neck" not in source.joints:
-        neck = target.joints.index("neck")
-        shoulders = [source.joints.index(f"{side}_shoulder") for side in ("left", "right")]
-        out_points[:, neck] = keypoints[:, shoulders].mean(axis=1)
-        out_scores[:, neck] = scores[:, shoulders].min(axis=1)
+    for middle, pair in _MIDPOINTS.items():
+        has_pair = all(joint in source.joints for joint in pair)
+        if middle in target.joints and middle not in source.joints and has_pair:
+            place = target.joints.index(middle)
+            ends = [source.joints.index(joint) for joint in pair]
+            out_points[:, place] = keypoints[:, ends].mean(axis=1, dtype=np.float64)
+            out_scores[:, place] = scores[:, ends].min(axis=1)
     return out_points, out_scores

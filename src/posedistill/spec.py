@@ -19,7 +19,8 @@ class Spec:
     """Say what a network takes and gives.
 
     Attributes:
-        architecture: name that `posedistill.models.build` knows, such as ``rtmpose-t``.
+        architecture: name that `posedistill.models.build` knows, such as ``rtmpose-t``; of an
+            `.onnx` file recognised by its shapes, ``published-simcc``.
         skeleton: name of the skeleton of the K outputs.
         codec: how outputs become keypoints; it carries the input size.
         padding: factor by which a person's box is widened before the crop.

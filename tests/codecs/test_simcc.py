@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from posedistill.codecs import SimCC
+from posedistill.codecs.simcc import published_sigma_xy
 from posedistill.skeleton import Skeleton
 
 CODECS = {
@@ -33,6 +34,8 @@ def test_labels_are_those_of_the_reference(golden: Golden, size: str, index: int
     chosen = golden[f"{key}_sel"].astype(int)
     np.testing.assert_allclose(x[chosen], golden[f"{key}_x"], rtol=0, atol=1e-6)
     np.testing.assert_allclose(y[chosen], golden[f"{key}_y"], rtol=0, atol=1e-6)
+    assert np.array_equal(x[chosen].argmax(-1), golden[f"{key}_x"].argmax(-1))
+    assert np.array_equal(y[chosen].argmax(-1), golden[f"{key}_y"].argmax(-1))
     np.testing.assert_allclose(x.sum(-1), golden[f"{key}_xsum"], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(y.sum(-1), golden[f"{key}_ysum"], rtol=1e-5, atol=1e-6)
 
@@ -88,6 +91,60 @@ def test_encoding_is_what_a_slow_loop_finds(rng: np.random.Generator) -> None:
         for j in range(32):
             expected = np.exp(-((j - cy) ** 2) / 18) if inside else 0
             assert y[k, j] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "peak"), [(10.25, 20), (10.75, 22), (11.25, 22), (11.7, 23), (0.25, 0), (-0.25, 0)]
+)
+def test_half_a_bin_is_rounded_to_the_even_bin(pixel: float, peak: int) -> None:
+    x, y, _ = CODECS["256"].encode(np.array([[pixel, pixel]]), np.ones(1))
+    assert (int(x.argmax()), int(y.argmax())) == (peak, peak)
+    assert (x.max(), y.max()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("point", "weight"),
+    [
+        # Bins -7 and 24 + 5: the last whose window of 3 sigma = 6 and its end reach the input.
+        ((-3.5, 5), 1),
+        ((-4.0, 5), 0),
+        ((14.5, 5), 1),
+        ((15.0, 5), 0),
+        # Bins -10 and 32 + 8, 3 sigma = 9.
+        ((5, -5.0), 1),
+        ((5, -5.5), 0),
+        ((5, 20.0), 1),
+        ((5, 20.5), 0),
+    ],
+)
+def test_a_point_counts_while_its_window_reaches_the_input(
+    point: tuple[float, float], weight: int
+) -> None:
+    x, y, weights = SimCC((12, 16), (2.0, 3.0)).encode(np.array([point]), np.ones(1))
+    assert weights.tolist() == [weight]
+    assert bool(x.any()) is bool(y.any()) is bool(weight)
+
+
+def test_what_is_hardly_visible_has_empty_rows_and_keeps_its_weight() -> None:
+    points = np.array([[5.0, 5.0], [5.0, 5.0], [-90.0, 5.0]])
+    x, y, weights = CODECS["256"].encode(points, np.array([0.25, 0.5, 0.25]))
+    assert weights.tolist() == [0.25, 0.5, 0.25]
+    assert x.any(-1).tolist() == y.any(-1).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("peak_x", "peak_y", "score", "point"),
+    [(3.0, 2.0, 2.0, [2.5, 3.5]), (1.0, 2.0, 1.0, [2.5, 3.5]), (3.0, 0.0, 0.0, [-0.5, -0.5])],
+    ids=["y is lower", "x is lower", "y says nothing"],
+)
+def test_the_lower_of_both_maxima_is_the_score(
+    peak_x: float, peak_y: float, score: float, point: list[float]
+) -> None:
+    x, y = np.full((1, 24), -1, np.float32), np.full((1, 32), -1, np.float32)
+    x[0, 5], y[0, 7] = peak_x, peak_y
+    keypoints, scores = SimCC((12, 16), (2.0, 3.0)).decode(x, y)
+    assert scores.tolist() == [score]
+    assert keypoints.tolist() == [point]
 
 
 @every_codec
@@ -151,3 +208,14 @@ def test_impossible_parameters_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="positive"):
         SimCC(size_wh, sigma_xy, split_ratio)
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "sigma_xy"),
+    [((192, 256), (4.9, 5.66)), ((288, 384), (6.0, 6.93)), ((256, 256), (5.66, 5.66))],
+    ids=str,
+)
+def test_sigmas_are_those_of_the_papers(
+    size_wh: tuple[int, int], sigma_xy: tuple[float, float]
+) -> None:
+    assert published_sigma_xy(size_wh) == pytest.approx(sigma_xy, abs=0.005)

@@ -130,11 +130,6 @@ def test_a_graph_that_contradicts_its_spec_is_refused(write_dot_model: WriteMode
         OnnxSession(write_dot_model(spec=other))
 
 
-def test_a_graph_of_one_crop_only_is_refused(write_dot_model: WriteModel) -> None:
-    with pytest.raises(ValueError, match="batch size is fixed at 1"):
-        OnnxSession(write_dot_model(batch=1))
-
-
 def test_a_graph_without_the_outputs_of_its_codec_is_refused(write_dot_model: WriteModel) -> None:
     with pytest.raises(ValueError, match=r"no output simcc_y; the graph has \['simcc_x', 'y'\]"):
         OnnxSession(write_dot_model(output_names=("simcc_x", "y")))

@@ -4,6 +4,7 @@ Paper: SimCC (Li et al., ECCV 2022). Rules and constants: MMPose,
 codecs/simcc_label.py. No deliberate differences.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+_SIGMAS_XY = {(192, 256): (4.9, 5.66), (288, 384): (6.0, 6.93)}
 
 
 @dataclass(frozen=True)
@@ -94,3 +96,15 @@ class SimCC:
         """
         logits_x, logits_y = outputs
         return logits_x[..., permutation, ::-1], logits_y[..., permutation, :]
+
+
+def published_sigma_xy(size_wh: tuple[int, int]) -> tuple[float, float]:
+    """Give the SimCC sigmas, in bins, that RTMPose of an input size was trained with.
+
+    Sizes that were not published follow their rule, the square root of an eighth of the side.
+
+    >>> published_sigma_xy((192, 256)), published_sigma_xy((32, 72))
+    ((4.9, 5.66), (2.0, 3.0))
+    """
+    w, h = size_wh
+    return _SIGMAS_XY.get(size_wh, (math.sqrt(w / 8), math.sqrt(h / 8)))

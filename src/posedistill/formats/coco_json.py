@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posedistill.json_file import read_json
+from posedistill.json_file import read_json, shortest
 from posedistill.media import write_whole
 from posedistill.poses import Poses
 from posedistill.skeleton import Skeleton
@@ -42,14 +42,9 @@ def _person_record(image: ImagePoses, person: Poses) -> _Record:
         "image_id": image.image_id,
         "category_id": 1,
         "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "score": _shortest(person.box_scores)[0],
-        "keypoints": _shortest(triplets.ravel()),
+        "score": shortest(person.box_scores)[0],
+        "keypoints": shortest(triplets.ravel()),
     }
-
-
-def _shortest(values: NDArray[np.float32]) -> list[float]:
-    """Give the numbers with the fewest digits that are the same float32 again."""
-    return [float(text) for text in values.astype(np.float32).astype(str)]
 
 
 def _poses(persons: Sequence[_Record], skeleton: Skeleton) -> Poses:

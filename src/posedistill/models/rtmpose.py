@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from posedistill.codecs import Heatmap, SimCC
+from posedistill.codecs.simcc import published_sigma_xy
 from posedistill.models.cspnext import CSPNeXt
 from posedistill.models.pose_model import PoseModel
 from posedistill.models.pyramid_head import PyramidHead
@@ -32,16 +33,10 @@ def _backbone(size: str) -> CSPNeXt:
 def simcc_codec(input_size_wh: Size) -> SimCC:
     """Give the SimCC codec of an input size, sigmas as published.
 
-    They are (4.9, 5.66) at 192x256 and (6.0, 6.93) at 288x384: the square root of the side
-    times 0.3536. Other sizes follow that rule.
-
     >>> simcc_codec((192, 256)).sigma_xy
     (4.9, 5.66)
     """
-    published = {(192, 256): (4.9, 5.66), (288, 384): (6.0, 6.93)}
-    w, h = input_size_wh
-    rule = (math.sqrt(w / 8), math.sqrt(h / 8))
-    return SimCC(input_size_wh, published.get(input_size_wh, rule))
+    return SimCC(input_size_wh, published_sigma_xy(input_size_wh))
 
 
 def rtmpose(  # house rule: as `build`

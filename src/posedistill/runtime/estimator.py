@@ -9,7 +9,7 @@ from posedistill.poses import Poses
 from posedistill.runtime.session import Floats, Model, open_session
 from posedistill.skeleton import Skeleton
 
-_LONGEST_SIDE = 32766  # cv2.warpAffine holds pixel positions in 16 bits
+_LONGEST_SIDE = 32766  # crop.warp holds pixel positions in 16 bits
 
 
 class Estimator:

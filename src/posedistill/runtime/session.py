@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from posedistill.runtime.graph import Graph, Images, check_fit, output_shapes
+from posedistill.runtime.published import recognise
 from posedistill.spec import METADATA_KEY, Spec
 
 if TYPE_CHECKING:
@@ -51,12 +53,16 @@ Model = Session | HasSession | str | os.PathLike[str]
 
 
 class OnnxSession:
-    """Run an `.onnx` file that carries a `Spec`, by onnxruntime.
+    """Run an `.onnx` file by onnxruntime.
 
-    threads: threads within an operator, onnxruntime's own choice when None. providers: onnxruntime
-    names, the most wanted first; CUDA where it is installed, else the CPU, when None.
-    Raises FileNotFoundError when the file is missing, and ValueError when it is damaged, carries
-    no `Spec` or does not fit it. Logs a warning when another provider than the first was obtained.
+    spec: what surrounds the network; by default the `Spec` that the file carries or, for a
+    published file without one, what `posedistill.runtime.published.recognise` makes of it. One
+    that is given wins over the one in the file. threads: threads within an operator,
+    onnxruntime's own choice when None. providers: onnxruntime names, the most wanted first; CUDA
+    where it is installed, else the CPU, when None.
+    Raises FileNotFoundError when the file is missing, and ValueError when it is damaged, does not
+    fit the `Spec`, or has none and is not recognised. Logs a warning when another provider than
+    the first was obtained.
 
     >>> session = OnnxSession("pose.onnx")  # doctest: +SKIP
     >>> session.provider, session.spec.input_size_wh  # doctest: +SKIP
@@ -67,25 +73,26 @@ class OnnxSession:
         self,
         path: str | os.PathLike[str],
         *,
+        spec: Spec | None = None,
         threads: int | None = None,
         providers: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path)
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}; expected 1 or more, or None")
-        self._session = _load(self.path, threads, _choose_providers(providers))
-        self.provider: str = self._session.get_providers()[0]
+        session = _load(self.path, threads, _choose_providers(providers))
+        self.provider: str = session.get_providers()[0]
         wanted = _wanted(providers)
         if self.provider != wanted:
             _logger.warning("%s runs on %s, not on %s", self.path.name, self.provider, wanted)
-        self.spec = _read_spec(self._session, self.path)
-        _check_graph(self._session, self.spec, self.path)
-        self._input = self._session.get_inputs()[0].name
+        self._graph = Graph(session, self.path)
+        self.spec = _find_spec(self._graph, spec)
 
     def __call__(self, crops: NDArray[np.uint8]) -> tuple[Floats, ...]:
         """Give the outputs named by ``spec.codec.output_names``.
 
-        crops: (N, 3, h, w) uint8 RGB of the size of the spec; ValueError otherwise.
+        crops: (N, 3, h, w) uint8 RGB of the size of the spec; ValueError otherwise. Where the
+        file fixes its batch, they run in groups of that many.
         """
         w, h = self.spec.input_size_wh
         if crops.ndim != 4 or crops.shape[1:] != (3, h, w) or crops.dtype != np.uint8:
@@ -93,18 +100,30 @@ class OnnxSession:
                 f"crops have shape {crops.shape} and type {crops.dtype}; "
                 f"expected (N, 3, {h}, {w}) uint8"
             )
-        names = list(self.spec.codec.output_names)
-        outputs = self._session.run(names, {self._input: self._prepare(crops)})
-        return tuple(np.asarray(output, dtype=np.float32) for output in outputs)
+        if not len(crops):
+            return tuple(np.zeros((0, *shape), np.float32) for shape in output_shapes(self.spec))
+        rows = self._graph.batch or len(crops)
+        images = np.zeros((rows, 3, h, w), self._graph.dtype)
+        groups = []
+        for start in range(0, len(crops), rows):
+            group = crops[start : start + rows]
+            self._prepare(group, images[: len(group)])  # rows beyond it hold what does not matter
+            outputs = self._graph.run(images, self.spec.codec.output_names)
+            groups.append([output[: len(group)] for output in outputs])
+        columns = groups[0] if len(groups) == 1 else map(np.concatenate, zip(*groups, strict=True))
+        return tuple(np.asarray(column, dtype=np.float32) for column in columns)
 
-    def _prepare(self, crops: NDArray[np.uint8]) -> NDArray[np.uint8] | Floats:
+    def _prepare(self, crops: NDArray[np.uint8], images: Images) -> None:
+        """Write the crops into the network's input, normalised where the spec says so."""
         if self.spec.mean is None or self.spec.std is None:
-            return np.ascontiguousarray(crops)
+            images[:] = crops
+            return
         mean, std = (
             np.array(values, np.float32)[:, None, None]
             for values in (self.spec.mean, self.spec.std)
         )
-        return np.asarray((crops - mean) / std, dtype=np.float32)
+        np.subtract(crops, mean, out=images)
+        np.divide(images, std, out=images)
 
 
 def _wanted(providers: Sequence[str] | None) -> str:
@@ -151,52 +170,39 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _read_spec(session: "InferenceSession", path: Path) -> Spec:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise ValueError(
-            f"{path} carries no posedistill Spec, so input size, codec and skeleton are unknown; "
-            "write it with `posedistill export MODEL --out FILE.onnx`"
-        )
+def _find_spec(graph: Graph, given: Spec | None) -> Spec:
+    spec = _stored_spec(graph) if given is None else given
+    if spec is None:
+        return recognise(graph)
+    check_fit(graph, spec)
+    return spec
+
+
+def _stored_spec(graph: Graph) -> Spec | None:
+    text = graph.metadata.get(METADATA_KEY)
     try:
-        return Spec.from_json(text)
+        return None if text is None else Spec.from_json(text)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{graph.path}: {error}") from error
 
 
-def _check_graph(session: "InferenceSession", spec: Spec, path: Path) -> None:
-    entry = session.get_inputs()[0]
-    w, h = spec.input_size_wh
-    expected_type = "tensor(uint8)" if spec.mean is None else "tensor(float)"
-    fits = all(
-        not isinstance(seen, int) or seen == size
-        for seen, size in zip(entry.shape[1:], (3, h, w), strict=False)
-    )
-    if entry.type != expected_type or len(entry.shape) != 4 or not fits:
-        raise ValueError(
-            f"{path}: input is {entry.type} {entry.shape}; "
-            f"its Spec says {expected_type} (N, 3, {h}, {w})"
-        )
-    if isinstance(entry.shape[0], int):
-        raise ValueError(f"{path}: the batch size is fixed at {entry.shape[0]}; export it dynamic")
-    names = {output.name for output in session.get_outputs()}
-    if missing := [name for name in spec.codec.output_names if name not in names]:
-        raise ValueError(f"{path}: no output {', '.join(missing)}; the graph has {sorted(names)}")
-
-
-def open_session(model: Model) -> Session:
+def open_session(model: Model, *, spec: Spec | None = None) -> Session:
     """Give the session of whatever holds one.
 
     model: a session, an object with a ``session()`` method such as a `PoseModel`, the name of an
-    embedded model, or the path of an `.onnx` file with a `Spec`. Raises FileNotFoundError for a
-    missing file and ValueError for anything else.
+    embedded model, or the path of an `.onnx` file. spec: of an `.onnx` file, as `OnnxSession`
+    takes it. Raises FileNotFoundError for a missing file and ValueError for anything else.
 
     >>> open_session("no-such-model")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ValueError: unknown model 'no-such-model'; embedded are ...
     """
     if isinstance(model, str | os.PathLike):
-        return OnnxSession(_model_file(os.fspath(model)))
+        return OnnxSession(_model_file(os.fspath(model)), spec=spec)
+    if spec is not None:
+        raise ValueError(
+            f"a {type(model).__name__} has a Spec of its own; spec is for .onnx files only"
+        )
     if isinstance(model, HasSession):
         return model.session()
     if isinstance(model, Session):
