@@ -18,7 +18,10 @@ _EXTRAS = {
     "tqdm": "evaluate",
     "faster_coco_eval": "evaluate",
 }
-_MODEL = "run folder, .safetensors or .onnx file, or the name of an embedded model"
+_MODEL = (
+    "run folder, .safetensors or .onnx file, name of an embedded model, or of a published one "
+    "(see `posedistill models list`)"
+)
 _DESCRIPTION = "Whole-body pose from small, fast models, and the making of them by distillation."
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_traceback(parser)
     parser.set_defaults(log_level=logging.WARNING)
     commands = parser.add_subparsers(metavar="SUB-COMMAND", required=True)
-    for add in (_add_predict, _add_train, _add_recipes, _add_evaluate, _add_score, _add_export):
+    for add in _COMMANDS:
         _add_traceback(add(commands))
     return parser
 
@@ -97,8 +100,28 @@ def _add_predict(commands: "_Commands") -> argparse.ArgumentParser:
     people.add_argument(
         "--whole-image", action="store_true", help="take each whole image as one person"
     )
+    _add_spec(command)
     _add_flip_test(command)
     add("--min-score", type=float, default=0.3, help="draw no joint below; default %(default)s")
+    draw = command.add_argument_group("pictures and files")
+    draw.add_argument(
+        "--draw",
+        choices=["overlay", "controlnet"],
+        default="overlay",
+        help="overlay: on the photo; controlnet: on black, as ControlNet takes it",
+    )
+    draw.add_argument("--no-hands", action="store_true", help="controlnet: leave out the hands")
+    draw.add_argument("--no-face", action="store_true", help="controlnet: leave out the faces")
+    draw.add_argument(
+        "--resolution",
+        type=int,
+        metavar="N",
+        help="controlnet: short side of the picture, both sides rounded to 64s; as the photo "
+        "without it",
+    )
+    draw.add_argument(
+        "--openpose", action="store_true", help="also write NAME_keypoints.json as OpenPose does"
+    )
     return command
 
 
@@ -115,8 +138,14 @@ def _predict(arguments: argparse.Namespace) -> int:
         model=arguments.model,
         out=arguments.out,
         boxes_file=arguments.boxes,
+        spec=arguments.spec,
         flip_test=arguments.flip_test,
         min_score=arguments.min_score,
+        draw=arguments.draw,
+        hands=not arguments.no_hands,
+        face=not arguments.no_face,
+        resolution=arguments.resolution,
+        openpose=arguments.openpose,
     )
     return predict(job)
 
@@ -176,23 +205,33 @@ def _add_evaluate(commands: "_Commands") -> argparse.ArgumentParser:
     add("model", metavar="MODEL", help=_MODEL)
     _add_data(command)
     add("--images", required=True, type=Path, metavar="DIR", help="folder of the images")
-    add("--boxes", required=True, choices=["gt"], help="gt: the annotated boxes")
+    add(
+        "--boxes",
+        required=True,
+        metavar="gt|FILE",
+        help="gt: the annotated boxes; FILE: COCO detection results, as the published tables use",
+    )
     add("--out", required=True, type=Path, metavar="PRED.json", help="file for the predictions")
+    _add_spec(command)
     _add_flip_test(command)
     return command
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from posedistill.cli_predict import open_any_session
+    from posedistill.cli_open import open_any_session
     from posedistill.evaluate.run import evaluate
 
     out, data = arguments.out, arguments.data
-    if out.is_dir() or out.resolve() == data.resolve():
-        raise ValueError(f"--out {out} would overwrite a folder or --data; name another file")
+    boxes = None if arguments.boxes == "gt" else Path(arguments.boxes)
+    if out.is_dir() or out.resolve() in [file.resolve() for file in (data, boxes) if file]:
+        raise ValueError(
+            f"--out {out} would overwrite a folder, --data or --boxes; name another file"
+        )
     report = evaluate(
-        open_any_session(arguments.model),
+        open_any_session(arguments.model, spec=arguments.spec),
         annotations=data,
         images_dir=arguments.images,
+        boxes=boxes,
         out=out,
         flip_test=arguments.flip_test,
     )
@@ -222,8 +261,7 @@ def _add_export(commands: "_Commands") -> argparse.ArgumentParser:
     add = command.add_argument
     add("model", type=Path, metavar="MODEL", help="run folder or .safetensors file")
     add("--out", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
-    add("--licence", metavar="TEXT", help="licence of the weights, to stand in the file")
-    add("--data-card", metavar="TEXT", help="what the model was trained on, to stand in the file")
+    _add_card(command)
     return command
 
 
@@ -241,6 +279,91 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_convert(commands: "_Commands") -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "convert", help="turn a published .pth checkpoint into a .safetensors file"
+    )
+    command.set_defaults(run=_convert)
+    add = command.add_argument
+    add("checkpoint", type=Path, metavar="FILE.pth", help="an MMPose or DWPose checkpoint")
+    add("--out", required=True, type=Path, metavar="FILE.safetensors", help="the file to write")
+    add(
+        "--stage",
+        choices=["one", "two"],
+        help="of a distillation checkpoint; told from its shapes without it",
+    )
+    _add_card(command)
+    return command
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from posedistill.models.convert import convert
+
+    converted = convert(
+        arguments.checkpoint,
+        arguments.out,
+        stage=arguments.stage,
+        licence=arguments.licence or "",
+        data_card=arguments.data_card or "",
+    )
+    print(converted)
+    print(f"model is in {arguments.out}")
+    return 0
+
+
+def _add_models(commands: "_Commands") -> argparse.ArgumentParser:
+    command = commands.add_parser("models", help="published models: list, show, fetch")
+    actions = command.add_subparsers(metavar="ACTION", required=True)
+    _add_traceback(listing := actions.add_parser("list", help="all, with published scores"))
+    listing.set_defaults(run=_models_list)
+    _add_traceback(showing := actions.add_parser("show", help="all that is known of one"))
+    showing.set_defaults(run=_models_show)
+    _add_traceback(fetching := actions.add_parser("fetch", help="download one, checked"))
+    fetching.set_defaults(run=_models_fetch)
+    for action in (showing, fetching):
+        action.add_argument("name", metavar="NAME", help="name or original file name")
+    fetching.add_argument("--format", choices=["pth", "onnx"], help="the first of them by default")
+    fetching.add_argument(
+        "--offline", action="store_true", help="do not use the network, only what is at hand"
+    )
+    return command
+
+
+def _models_list(arguments: argparse.Namespace) -> int:
+    from posedistill.cli_models import list_models
+
+    print(list_models())
+    return 0
+
+
+def _models_show(arguments: argparse.Namespace) -> int:
+    from posedistill.cli_models import show_model
+
+    print(show_model(arguments.name))
+    return 0
+
+
+def _models_fetch(arguments: argparse.Namespace) -> int:
+    from posedistill.cli_models import fetch_model
+
+    fetch_model(arguments.name, file_format=arguments.format, offline=arguments.offline or None)
+    return 0
+
+
+def _add_card(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--licence", metavar="TEXT", help="licence of the weights, to stand in the file")
+    add("--data-card", metavar="TEXT", help="what the model was trained on, to stand in the file")
+
+
+def _add_spec(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--spec",
+        metavar="NAME",
+        help="for an .onnx file without a description of its own: the published model it is",
+    )
+
+
 def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data", required=True, type=Path, metavar="ANN.json", help="COCO-WholeBody annotations"
@@ -251,3 +374,15 @@ def _add_flip_test(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--flip-test", action="store_true", help="also run each crop mirrored and take the mean"
     )
+
+
+_COMMANDS = (
+    _add_predict,
+    _add_train,
+    _add_recipes,
+    _add_evaluate,
+    _add_score,
+    _add_export,
+    _add_convert,
+    _add_models,
+)

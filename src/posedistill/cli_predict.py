@@ -11,33 +11,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posedistill import __version__
+from posedistill.cli_open import open_any_session
+from posedistill.draw import controlnet
 from posedistill.draw.overlay import draw_overlay
 from posedistill.formats.coco_json import ImagePoses, write_annotations
+from posedistill.formats.openpose_json import write_openpose
 from posedistill.json_file import read_json
 from posedistill.media import list_images, read_image, write_image
 from posedistill.poses import Poses
 from posedistill.runtime.estimator import Estimator
-from posedistill.runtime.session import Session, embedded_models, open_session
 
 STAGES = ("read", "estimate", "draw", "write")
 _POSES_FILE = "poses.json"
+_CONTROL_STEP = 64  # pixels; the sides that ControlNets take are multiples of it
 
 
 @dataclass(frozen=True)
 class PredictJob:
     """Say what to predict.
 
-    inputs: image files and folders. model: embedded name, `.onnx`, `.safetensors` or run folder.
+    inputs: image files and folders. model, spec: as `open_any_session` takes them.
     out: folder for the results. boxes_file: JSON object from image file name to a list of
-    x1, y1, x2, y2; None takes each whole image as one person.
+    x1, y1, x2, y2; None takes each whole image as one person. draw: ``overlay`` or ``controlnet``;
+    hands, face, resolution are of the latter. openpose: also write OpenPose JSON.
     """
 
     inputs: Sequence[Path]
     model: str
     out: Path
     boxes_file: Path | None
+    spec: str | None = None
     flip_test: bool = False
     min_score: float = 0.3
+    draw: str = "overlay"
+    hands: bool = True
+    face: bool = True
+    resolution: int | None = None
+    openpose: bool = False
+
+    def __post_init__(self) -> None:
+        if self.draw != "controlnet" and (not self.hands or not self.face or self.resolution):
+            raise ValueError(
+                "--no-hands, --no-face and --resolution are for --draw controlnet alone"
+            )
+        if self.resolution is not None and self.resolution < _CONTROL_STEP:
+            raise ValueError(f"--resolution is {self.resolution}; expected {_CONTROL_STEP} or more")
 
 
 @dataclass(frozen=True)
@@ -45,7 +63,7 @@ class _Photo:
     image_id: int
     path: Path
     name: str
-    overlay: Path
+    picture: Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +85,8 @@ def predict(job: PredictJob) -> int:
     """
     photos = _plan(list_images(job.inputs), job.out)
     boxes = None if job.boxes_file is None else read_boxes(job.boxes_file)
-    estimator = Estimator(open_any_session(job.model), flip_test=job.flip_test)
+    session = open_any_session(job.model, spec=job.spec)
+    estimator = Estimator(session, flip_test=job.flip_test)
     done: list[_Done] = []
     for count, photo in enumerate(photos, 1):
         _show_progress(count, photos)
@@ -83,23 +102,6 @@ def predict(job: PredictJob) -> int:
     print(f"\n{len(done)} of {len(photos)} photos done by {job.model} on ", end="")
     print(f"{estimator.session.provider}; pictures and {_POSES_FILE} are in {job.out}")
     return 0 if len(done) == len(photos) else 1
-
-
-def open_any_session(model: str) -> Session:
-    """Open an embedded model, an `.onnx` file, a `.safetensors` file or a run folder.
-
-    Raises what `open_session` does, and ModuleNotFoundError for a torch model without torch.
-
-    >>> open_any_session("none.onnx")
-    Traceback (most recent call last):
-    FileNotFoundError: no such model file: none.onnx
-    """
-    path = Path(model)
-    if model in embedded_models() or not (path.suffix == ".safetensors" or path.is_dir()):
-        return open_session(model)
-    from posedistill.models import load
-
-    return load(path).session()
 
 
 def read_boxes(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -136,19 +138,19 @@ def _boxes(boxes: object, where: str) -> NDArray[np.float64]:
 
 
 def _plan(paths: Sequence[Path], out: Path) -> list[_Photo]:
-    """Name each photo and the file its overlay goes to, and refuse to overwrite a photo."""
+    """Name each photo and the file its picture goes to, and refuse to overwrite a photo."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; expected a folder")
     parent = os.path.commonpath([path.resolve().parent for path in paths])
     names = [Path(os.path.relpath(path.resolve(), parent)).as_posix() for path in paths]
-    overlays = [out / name for name in _unique_names(path.stem for path in paths)]
+    pictures = [out / name for name in _unique_names(path.stem for path in paths)]
     inputs = {path.resolve() for path in paths}
-    for target in (*overlays, out / _POSES_FILE):
+    for target in (*pictures, out / _POSES_FILE):
         if target.resolve() in inputs:
             raise ValueError(
                 f"{target} would be overwritten by its own result; choose another --out"
             )
-    triples = zip(paths, names, overlays, strict=True)
+    triples = zip(paths, names, pictures, strict=True)
     return [_Photo(index, *triple) for index, triple in enumerate(triples, 1)]
 
 
@@ -177,12 +179,34 @@ def _predict_photo(
     h, w = image.shape[:2]
     poses = estimator(image, _boxes_of(photo, boxes, (w, h)))
     times.append(perf_counter())
-    overlay = draw_overlay(image, poses, min_score=job.min_score)
+    picture = _draw(image, poses, job)
     times.append(perf_counter())
     job.out.mkdir(parents=True, exist_ok=True)
-    write_image(photo.overlay, overlay)
+    write_image(photo.picture, picture)
+    if job.openpose:
+        file = photo.picture.with_name(f"{photo.picture.stem}_keypoints.json")
+        write_openpose(file, poses, size_wh=(w, h))
     times.append(perf_counter())
     return _Done(photo, poses, (w, h), tuple(np.diff(times).tolist()))
+
+
+def _draw(  # house rule: what is drawn, then how
+    image_rgb: NDArray[np.uint8], poses: Poses, job: PredictJob
+) -> NDArray[np.uint8]:
+    if job.draw == "overlay":
+        return draw_overlay(image_rgb, poses, min_score=job.min_score)
+    h, w = image_rgb.shape[:2]
+    size_wh = _control_size((w, h), job.resolution)
+    return controlnet(poses, size_wh, hands=job.hands, face=job.face, image_size_wh=(w, h))
+
+
+def _control_size(size_wh: tuple[int, int], resolution: int | None) -> tuple[int, int]:
+    if resolution is None:
+        return size_wh
+    # The sides that ControlNet's annotators work at.
+    factor = resolution / min(size_wh) / _CONTROL_STEP
+    w, h = (max(round(side * factor), 1) * _CONTROL_STEP for side in size_wh)
+    return w, h
 
 
 def _boxes_of(

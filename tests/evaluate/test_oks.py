@@ -1,12 +1,14 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from posedistill.evaluate.candidates import Detection
 from posedistill.evaluate.oks import PARTS, evaluate_coco17, evaluate_wholebody, oks, oks_nms
 from posedistill.evaluate.predictions import Prediction, person_score
 from posedistill.evaluate.truth import Truth, read_truth
@@ -36,12 +38,41 @@ CASES = [
     pytest.param("none", "box_keypoint", "nms=none|score=bbox_keypoint", id="no suppression"),
     pytest.param("none", "box", "nms=none|score=bbox", id="ranked by box"),
     pytest.param("oks", "box_keypoint", "nms=oks_nms|score=bbox_keypoint", id="suppression"),
+    # The reference never writes the scores that it lowers back.
+    pytest.param("none", "box_keypoint", "nms=soft_oks_nms|score=bbox_keypoint", id="soft"),
 ]
+FORMS = ["mapping", "object", "prediction"]
 
 
 def _golden() -> dict[str, Any]:  # Any: JSON values
     content: dict[str, Any] = json.loads((GOLDEN / "metrics.json").read_text())
     return content
+
+
+def _raw(kind: str) -> list[dict[str, Any]]:  # Any: values as of `CropDetection`
+    arrays = np.load(GOLDEN / f"metrics_detections_{kind}.npz")
+    return [
+        {
+            "image_id": arrays["img_id"][index],
+            "keypoints": arrays["keypoints"][index],
+            "keypoint_scores": arrays["keypoint_scores"][index],
+            "box_score": arrays["bbox_scores"][index],
+            "box_scale_wh": arrays["bbox_scales"][index],
+        }
+        for index in range(len(arrays["id"]))
+    ]
+
+
+def _in_form(form: str, kind: str) -> list[Detection]:
+    rows: list[Detection] = []
+    for raw, prediction in zip(_raw(kind), _detections(kind), strict=True):
+        forms: dict[str, Detection] = {
+            "mapping": raw,
+            "object": SimpleNamespace(**raw),
+            "prediction": prediction,
+        }
+        rows.append(forms[form])
+    return rows
 
 
 def _detections(kind: str) -> list[Prediction]:
@@ -84,20 +115,34 @@ def _known(golden: dict[str, float]) -> dict[str, float]:
     return {ours: golden[name] for ours, name in STATISTICS.items() if golden[name] != -1}
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("nms", "score", "case"), CASES)
-def test_wholebody_numbers_are_those_of_the_reference(nms: Nms, score: Score, case: str) -> None:
+def test_wholebody_numbers_are_those_of_the_reference(
+    nms: Nms, score: Score, case: str, form: str
+) -> None:
     golden = _golden()[f"coco4_wholebody|{case}"]["parts"]
-    found = evaluate_wholebody(ANNOTATIONS, _detections("wholebody"), nms=nms, score=score)
+    found = evaluate_wholebody(ANNOTATIONS, _in_form(form, "wholebody"), nms=nms, score=score)
     assert tuple(found) == PARTS
     for part in PARTS:
-        assert found[part] == pytest.approx(_known(golden[IOU_TYPES[part]]), abs=1e-6), part
+        assert found[part] == pytest.approx(_known(golden[IOU_TYPES[part]]), abs=1e-9), part
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("nms", "score", "case"), CASES)
-def test_body_numbers_are_those_of_the_reference(nms: Nms, score: Score, case: str) -> None:
+def test_body_numbers_are_those_of_the_reference(
+    nms: Nms, score: Score, case: str, form: str
+) -> None:
     golden = _golden()[f"coco4_body|{case}"]["parts"]["keypoints"]
-    found = evaluate_coco17(ANNOTATIONS, _detections("body"), nms=nms, score=score)
-    assert found == pytest.approx(_known(golden), abs=1e-6)
+    found = evaluate_coco17(ANNOTATIONS, _in_form(form, "body"), nms=nms, score=score)
+    assert found == pytest.approx(_known(golden), abs=1e-9)
+
+
+def test_suppression_compares_the_areas_of_the_crops() -> None:
+    rows = _raw("wholebody")
+    tiny = [row | {"box_scale_wh": row["box_scale_wh"] / 1000} for row in rows]
+    everything = evaluate_wholebody(ANNOTATIONS, rows, nms="none")
+    assert evaluate_wholebody(ANNOTATIONS, tiny) == everything
+    assert evaluate_wholebody(ANNOTATIONS, rows)["body"] != everything["body"]
 
 
 def _areas() -> NDArray[np.float64]:
@@ -252,3 +297,21 @@ def test_detections_that_do_not_fit_are_refused(change: dict[str, Any], message:
     row = replace(_detections("wholebody")[0], **change)
     with pytest.raises(ValueError, match=message):
         evaluate_wholebody(ANNOTATIONS, [row], score="box")
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        pytest.param({"nms": "soft"}, "nms is 'soft', expected oks or none", id="nms"),
+        pytest.param({"score": "sum"}, "score is 'sum', expected box_keypoint or box", id="score"),
+    ],
+)
+def test_unknown_choices_are_refused(choice: dict[str, Any], message: str) -> None:
+    for evaluate in (evaluate_wholebody, evaluate_coco17):
+        with pytest.raises(ValueError, match=message):
+            evaluate(ANNOTATIONS, [], **choice)
+
+
+def test_a_truth_of_another_skeleton_is_refused() -> None:
+    with pytest.raises(ValueError, match="is of wholebody133, expected coco17"):
+        evaluate_coco17(read_truth(ANNOTATIONS), [])

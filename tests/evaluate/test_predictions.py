@@ -37,8 +37,9 @@ def _entry(**changes: Any) -> dict[str, Any]:  # Any: JSON values
     return entry | {"keypoints": [0.5] * 399} | changes
 
 
-def test_reading_back_gives_exactly_what_was_written(tmp_path: Path) -> None:
-    predictions = _random_predictions(3)
+@pytest.mark.parametrize("k", [133, 17])
+def test_reading_back_gives_exactly_what_was_written(tmp_path: Path, k: int) -> None:
+    predictions = _random_predictions(3, k)
     write_predictions(tmp_path / "out.json", predictions)
     for before, after in zip(predictions, read_predictions(tmp_path / "out.json"), strict=True):
         assert after.image_id == before.image_id
@@ -91,7 +92,17 @@ def test_predictions_without_box_score_can_be_read(tmp_path: Path) -> None:
         pytest.param(json.dumps([_entry(image_id="a")]), "image_id is 'a'", id="image id"),
         pytest.param(json.dumps([_entry(score=None)]), "entry 0", id="score"),
         pytest.param(
-            json.dumps([_entry(keypoints=[0] * 51)]), "51 values, expected .* 399", id="length"
+            json.dumps([_entry(), _entry(keypoints=[0] * 51)]),
+            "entry 1, keypoints: 51 values, expected .* 399",
+            id="length",
+        ),
+        pytest.param(
+            json.dumps([_entry(keypoints=[0] * 51), _entry()]),
+            "entry 1, keypoints: 399 values, expected .* 51",
+            id="other length",
+        ),
+        pytest.param(
+            json.dumps([_entry(keypoints=[0] * 48)]), "48 values, expected .* 399", id="16 joints"
         ),
         pytest.param(json.dumps([_entry(bbox=[1, 2])]), "bbox: 2 values", id="box"),
         pytest.param(json.dumps([_entry(bbox=["a"] * 4)]), "not all are numbers", id="text"),

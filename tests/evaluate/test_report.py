@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from posedistill.evaluate.oks import evaluate_coco17
 from posedistill.evaluate.predictions import Prediction, write_predictions
 from posedistill.evaluate.report import Report, score, score_file
 from posedistill.evaluate.truth import Truth, read_truth
@@ -22,7 +24,7 @@ def _noisy(truth: Truth, spread: float) -> list[Prediction]:
             image_id=int(truth.image_ids[index]),
             box_xywh=truth.boxes_xywh[index].astype(np.float32),
             keypoints=random.normal(keypoints[index], spread).astype(np.float32),
-            keypoint_scores=random.uniform(0, 1, 133).astype(np.float32),
+            keypoint_scores=random.uniform(0, 1, len(truth.skeleton)).astype(np.float32),
             score=float(random.uniform()),
             box_score=1.0,
         )
@@ -44,6 +46,43 @@ def test_scoring_the_file_is_scoring_what_was_written(tmp_path: Path) -> None:
     from_memory = score(predictions, truth)
     assert 0 < from_memory.scores["whole/AP"] < 100
     assert score_file(tmp_path / "out.json", ANNOTATIONS) == from_memory
+
+
+def test_a_file_of_17_keypoints_is_scored_by_the_body_alone(tmp_path: Path) -> None:
+    truth = read_truth(ANNOTATIONS, skeleton="coco17")
+    predictions = _noisy(truth, 3)
+    write_predictions(tmp_path / "out.json", predictions)
+    report = score_file(tmp_path / "out.json", ANNOTATIONS)
+    expected = evaluate_coco17(ANNOTATIONS, predictions)
+    found = report.as_dict()
+    assert {name: found[f"body/{name}"] for name in expected} == {
+        name: 100 * value for name, value in expected.items()
+    }
+    extra = {"body/PCK@0.1", "body/PCK@0.05"}
+    assert found.keys() == {f"body/{name}" for name in expected} | extra
+    assert report.num_persons == {"body": 12}
+    header, *rows = str(report).splitlines()
+    assert header.split() == ["part", "AP", "AP50", "AP75", "APM", "APL", "AR", "PCK", "persons"]
+    assert [row.split()[0] for row in rows] == ["body"]
+    values = [f"{100 * expected[name]:.1f}" for name in header.split()[1:7]]
+    assert rows[0].split()[1:7] == values
+
+
+def test_17_keypoints_are_scored_as_the_body_of_133(tmp_path: Path) -> None:
+    whole, body = read_truth(ANNOTATIONS), read_truth(ANNOTATIONS, skeleton="coco17")
+    predictions = _noisy(whole, 3)
+    cut = [
+        replace(row, keypoints=row.keypoints[:17], keypoint_scores=row.keypoint_scores[:17])
+        for row in predictions
+    ]
+    expected = {k: v for k, v in score(predictions, whole).as_dict().items() if "body" in k}
+    assert score(cut, body).as_dict() == pytest.approx(expected)
+
+
+def test_the_table_of_folders_has_the_columns_of_the_skeleton() -> None:
+    truth = read_truth(_data_in_folders(), skeleton="coco17")
+    report = score(_noisy(truth, 3), truth)
+    assert str(report).split("\n\n")[1].splitlines()[0].split() == ["images", "body/PCK@0.1"]
 
 
 def test_the_dict_holds_per_cents_of_all_parts() -> None:

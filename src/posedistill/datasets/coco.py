@@ -1,7 +1,7 @@
 """COCO-layout annotation files: people with keypoints, checked on reading."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,10 @@ Row = dict[str, Any]  # Any: one JSON record of an annotation file
 
 @dataclass(frozen=True, eq=False)
 class CocoDataset:
-    """Hold the people of one annotation file; images are read when asked for."""
+    """Hold the people of one annotation file; images are read when asked for.
+
+    The paths are of all images of the file, of those without people too.
+    """
 
     skeleton: Skeleton
     instances: Sequence[Instance]
@@ -72,9 +75,12 @@ def read_keypoint_file(
         )
     if not instances:
         raise ValueError(f"{annotations} holds no person with labelled keypoints")
+    unnamed = [key for key, image in images.items() if "file_name" not in image]
+    if unnamed:
+        raise ValueError(f"{annotations}: image {unnamed[0]} has no file_name")
+    paths = {key: images_dir / image["file_name"] for key, image in images.items()}
     used = {instance.image_id for instance in instances}
-    paths = {key: images_dir / images[key]["file_name"] for key in used}
-    _check_images(paths, annotations)
+    require_images((paths[key] for key in used), annotations)
     return CocoDataset(table, instances, paths)
 
 
@@ -123,8 +129,12 @@ def _instance(
     return instance, num_bad
 
 
-def _check_images(paths: dict[int, Path], annotations: Path) -> None:
-    missing = [path for path in paths.values() if not path.is_file()]
+def require_images(paths: Iterable[Path], annotations: Path) -> None:
+    """Raise FileNotFoundError unless all of these images exist.
+
+    >>> require_images([], Path("val.json"))
+    """
+    missing = [path for path in paths if not path.is_file()]
     if missing:
         raise FileNotFoundError(
             f"{annotations} names {len(missing)} images that do not exist, "

@@ -5,25 +5,25 @@ evaluations with the sigmas of each part; Jin et al., "Whole-Body Human Pose Est
 Wild", 2020), computed with faster-coco-eval. Its habits that surprise: every part is measured by
 the person's area and ranked by the person's score; a detection belongs to the area range of the
 box of its body keypoints; at most 20 detections an image count.
+
+Left out: MMPose's ``soft_oks_nms``. There it never writes the lowered scores back, so its
+numbers are those of no suppression at all.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posedistill.crop import PADDING, fix_aspect
-from posedistill.evaluate.predictions import Prediction
+from posedistill.evaluate.candidates import Candidate, Detection, RankBy, as_candidate
 from posedistill.evaluate.truth import Truth, read_truth
 
 PARTS = ("body", "foot", "face", "left_hand", "right_hand", "whole")
 STATISTICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 _PERSON = 1
-# The areas that suppression uses are those of RTMPose's crops, all of them 3:4.
-_CROP_ASPECT = (3, 4)
+_ALLOWED = {"nms": ("oks", "none"), "score": ("box_keypoint", "box")}
 
 Annotations = Path | str | Mapping[str, Any] | Truth  # Any: JSON
 Statistics = dict[str, float]
@@ -89,25 +89,30 @@ def oks_nms(
 
 def evaluate_wholebody(
     ground_truth: Annotations,
-    detections: Sequence[Prediction],
+    detections: Sequence[Detection],
     *,
     nms: Literal["oks", "none"] = "oks",
     nms_threshold: float = 0.9,
-    score: Literal["box_keypoint", "box"] = "box_keypoint",
+    score: RankBy = "box_keypoint",
 ) -> dict[str, Statistics]:
     """Give AP and AR of each part, in [0, 1].
 
-    ground_truth: COCO-WholeBody annotations; detections of 133 keypoints. `score` ranks the
-    detections by `Prediction.score`, or by the score of the box alone. The result has the keys
-    `PARTS`, and below them those of `STATISTICS` that have a value: without a labelled person in
-    a part (or in a range of areas) there is none.
+    ground_truth: COCO-WholeBody annotations. detections: of 133 keypoints, each a `Prediction`,
+    or an object or a mapping with image_id, keypoints (133, 2) pixels, keypoint_scores (133,),
+    box_score, and box_scale_wh, the size in pixels of the padded crop of the network's aspect.
+    `score` ranks them by box score times the mean of the keypoint scores above 0.2 (a
+    `Prediction` knows that as its score), or by the score of the box alone. Suppression compares
+    crop areas: box_scale_wh, or the padded 3:4 box of a `Prediction`.
+    The result has the keys `PARTS`, and below them those of `STATISTICS` that have a value:
+    without a labelled person in a part (or in a range of areas) there is none.
 
-    Raises ValueError for detections of images that the ground truth lacks, ImportError without
-    faster-coco-eval.
+    Raises ValueError for detections that are not as described or of images that the ground
+    truth lacks, ImportError without faster-coco-eval.
 
     >>> evaluate_wholebody({"images": [], "annotations": []}, [])["whole"]
     {}
     """
+    _check_choices(nms=nms, score=score)
     truth = _as_truth(ground_truth, "wholebody133")
     kept = _candidates(truth, detections, nms_threshold if nms == "oks" else None, score)
     joints = {**truth.skeleton.groups, "whole": np.arange(len(truth.skeleton))}
@@ -116,17 +121,18 @@ def evaluate_wholebody(
 
 def evaluate_coco17(
     ground_truth: Annotations,
-    detections: Sequence[Prediction],
+    detections: Sequence[Detection],
     *,
     nms: Literal["oks", "none"] = "oks",
     nms_threshold: float = 0.9,
-    score: Literal["box_keypoint", "box"] = "box_keypoint",
+    score: RankBy = "box_keypoint",
 ) -> Statistics:
     """Give AP and AR of 17 body keypoints, in [0, 1]; else as `evaluate_wholebody`.
 
     >>> evaluate_coco17({"images": [], "annotations": []}, [])
     {}
     """
+    _check_choices(nms=nms, score=score)
     truth = _as_truth(ground_truth, "coco17")
     kept = _candidates(truth, detections, nms_threshold if nms == "oks" else None, score)
     return _part_statistics(truth, kept, np.arange(len(truth.skeleton)))
@@ -145,55 +151,59 @@ def require_faster_coco_eval() -> None:
         ) from error
 
 
+def _check_choices(**choices: str) -> None:
+    for name, value in choices.items():
+        if value not in _ALLOWED[name]:
+            raise ValueError(f"{name} is {value!r}, expected {' or '.join(_ALLOWED[name])}")
+
+
 def _as_truth(ground_truth: Annotations, skeleton: str) -> Truth:
-    if isinstance(ground_truth, Truth):
-        return ground_truth
-    return read_truth(ground_truth, skeleton=skeleton)
+    if not isinstance(ground_truth, Truth):
+        return read_truth(ground_truth, skeleton=skeleton)
+    if ground_truth.skeleton.name != skeleton:
+        raise ValueError(
+            f"the ground truth is of {ground_truth.skeleton.name}, expected {skeleton}; "
+            f"read it by read_truth(..., skeleton={skeleton!r})"
+        )
+    return ground_truth
 
 
 def _candidates(
-    truth: Truth, detections: Sequence[Prediction], nms_threshold: float | None, score: str
-) -> list[Prediction]:
+    truth: Truth, detections: Sequence[Detection], nms_threshold: float | None, score: RankBy
+) -> list[Candidate]:
     # Gives the detections that are ranked, with the score that ranks them.
     images, k = set(truth.all_image_ids), len(truth.skeleton)
-    by_image: dict[int, list[Prediction]] = {}
+    by_image: dict[int, list[Candidate]] = {}
     for index, detection in enumerate(detections):
-        if detection.image_id not in images:
+        candidate = as_candidate(detection, score=score, where=f"detection {index}")
+        if candidate.image_id not in images:
             raise ValueError(
-                f"detection {index} is of image {detection.image_id}, which the annotations lack; "
+                f"detection {index} is of image {candidate.image_id}, which the annotations lack; "
                 "do the two files belong together?"
             )
-        if len(detection.keypoints) != k:
+        if len(candidate.keypoints) != k:
             raise ValueError(
-                f"detection {index} has {len(detection.keypoints)} keypoints, expected {k}"
+                f"detection {index} has {len(candidate.keypoints)} keypoints, expected {k}"
             )
-        ranked = detection if score == "box_keypoint" else _ranked_by_box(detection, index)
-        by_image.setdefault(detection.image_id, []).append(ranked)
+        by_image.setdefault(candidate.image_id, []).append(candidate)
     if nms_threshold is not None:
         by_image = {key: _suppress(rows, truth, nms_threshold) for key, rows in by_image.items()}
-    return [detection for rows in by_image.values() for detection in rows]
+    return [candidate for rows in by_image.values() for candidate in rows]
 
 
-def _ranked_by_box(detection: Prediction, index: int) -> Prediction:
-    if detection.box_score is None:
-        raise ValueError(f"detection {index} has no box score; rank by score='box_keypoint'")
-    return replace(detection, score=detection.box_score)
-
-
-def _suppress(detections: list[Prediction], truth: Truth, threshold: float) -> list[Prediction]:
-    sizes_wh = np.array([detection.box_xywh[2:] for detection in detections], np.float64)
+def _suppress(candidates: list[Candidate], truth: Truth, threshold: float) -> list[Candidate]:
     kept = oks_nms(
-        np.array([detection.keypoints for detection in detections]),
-        np.array([detection.score for detection in detections]),
-        areas=fix_aspect(sizes_wh * PADDING, _CROP_ASPECT).prod(axis=1),
+        np.array([candidate.keypoints for candidate in candidates]),
+        np.array([candidate.score for candidate in candidates]),
+        areas=np.array([candidate.crop_area for candidate in candidates]),
         sigmas=truth.skeleton.sigmas,
         threshold=threshold,
     )
-    return [detections[index] for index in kept]
+    return [candidates[index] for index in kept]
 
 
 def _part_statistics(
-    truth: Truth, detections: Sequence[Prediction], joints: NDArray[np.int64]
+    truth: Truth, candidates: Sequence[Candidate], joints: NDArray[np.int64]
 ) -> Statistics:
     """Run one evaluation over some of the joints; gives only statistics that have a value."""
     if not (truth.visible[:, joints].any(axis=1) & ~truth.is_crowd).any():
@@ -207,7 +217,7 @@ def _part_statistics(
     }
     run = COCOeval_faster(
         COCO(shared | {"annotations": _label_rows(truth, joints)}),
-        COCO(shared | {"annotations": _detection_rows(truth, detections, joints)}),
+        COCO(shared | {"annotations": _detection_rows(truth, candidates, joints)}),
         iouType="keypoints",
         kpt_oks_sigmas=truth.skeleton.sigmas[joints],
     )
@@ -240,25 +250,23 @@ def _label_rows(truth: Truth, joints: NDArray[np.int64]) -> list[dict[str, Any]]
 
 
 def _detection_rows(
-    truth: Truth, detections: Sequence[Prediction], joints: NDArray[np.int64]
+    truth: Truth, candidates: Sequence[Candidate], joints: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
     body = truth.skeleton.groups["body"]
     rows = []
-    for index, detection in enumerate(detections):
-        scores = detection.keypoint_scores[joints]
+    for index, candidate in enumerate(candidates):
+        scores = candidate.keypoint_scores[joints]
         if not scores.any():
             continue  # as the reference: who shows no confidence in a part is not ranked in it
-        triplets = np.concatenate([detection.keypoints[joints], scores[:, None]], axis=1)
-        extent_wh = np.ptp(detection.keypoints[body].astype(np.float64), axis=0)
+        triplets = np.concatenate([candidate.keypoints[joints], scores[:, None]], axis=1)
         rows.append(
             {
                 "id": index + 1,
-                "image_id": detection.image_id,
+                "image_id": candidate.image_id,
                 "category_id": _PERSON,
-                "bbox": detection.box_xywh.tolist(),
-                "area": float(extent_wh.prod()),
-                "score": detection.score,
-                "keypoints": triplets.astype(np.float64).ravel().tolist(),
+                "area": float(np.ptp(candidate.keypoints[body], axis=0).prod()),
+                "score": candidate.score,
+                "keypoints": triplets.ravel().tolist(),
             }
         )
     return rows

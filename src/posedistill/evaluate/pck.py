@@ -74,7 +74,7 @@ def evaluate_pck(truth: Truth, predictions: Sequence[Prediction]) -> dict[str, f
 
     The keys are such as ``body/PCK@0.1``, see `THRESHOLDS`, and ``face/NME``: the mean over
     labelled and predicted faces of the mean distance, by the distance of the outer eye corners.
-    A part without labelled points has no key. Crowds are left out.
+    A part without labelled points, or that the skeleton lacks, has no key. Crowds are left out.
 
     >>> from posedistill.evaluate.truth import read_truth
     >>> evaluate_pck(read_truth({"images": [], "annotations": []}), [])
@@ -123,14 +123,14 @@ def pck_scores(
     """
     visible = truth.visible & (chosen & ~truth.is_crowd)[:, None]
     scores: dict[str, float | None] = {}
-    for part, thresholds in THRESHOLDS.items():
-        joints = truth.skeleton.groups[part]
+    for part, joints in truth.skeleton.groups.items():
         lengths = _lengths(truth, part)
-        for threshold in thresholds:
+        for threshold in THRESHOLDS[part]:
             scores[f"{part}/PCK@{threshold}"] = pck(
                 distances[:, joints], visible[:, joints], lengths=lengths, threshold=threshold
             )
-    scores["face/NME"] = _face_error(truth, distances, visible)
+    if "face" in truth.skeleton.groups:
+        scores["face/NME"] = _face_error(truth, distances, visible)
     return {key: 100 * value for key, value in scores.items() if value is not None}
 
 

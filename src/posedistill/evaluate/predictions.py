@@ -15,6 +15,7 @@ from posedistill.poses import Poses
 
 SURE = 0.2
 _PERSON = 1
+_WHOLE_BODY, _BODY = 133, 17
 _KEYS = ("image_id", "category_id", "bbox", "score", "keypoints")
 
 
@@ -119,11 +120,11 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_predictions(path: Path, *, num_keypoints: int = 133) -> list[Prediction]:
-    """Read a prediction file.
+def read_predictions(path: Path) -> list[Prediction]:
+    """Read a prediction file of 133 or of 17 keypoints; the first entry tells of how many.
 
     Raises FileNotFoundError where there is none, and ValueError, with the file and the index of
-    the entry, for what is no list of persons with `num_keypoints` keypoints.
+    the entry, for what is no list of persons with that many keypoints.
 
     >>> read_predictions(Path("none.json"))
     Traceback (most recent call last):
@@ -135,7 +136,15 @@ def read_predictions(path: Path, *, num_keypoints: int = 133) -> list[Prediction
             f"{path} holds a {type(entries).__name__}, expected a list of predictions "
             "(is it the annotation file?)"
         )
-    return [_checked(entry, f"{path}, entry {i}", num_keypoints) for i, entry in enumerate(entries)]
+    k = _num_keypoints(entries)
+    return [_checked(entry, f"{path}, entry {i}", k) for i, entry in enumerate(entries)]
+
+
+def _num_keypoints(entries: list[Any]) -> int:  # Any: JSON of any shape
+    first = entries[0] if entries else None
+    keypoints = first.get("keypoints") if isinstance(first, dict) else None
+    is_body = isinstance(keypoints, list) and len(keypoints) == 3 * _BODY
+    return _BODY if is_body else _WHOLE_BODY
 
 
 def _entry(prediction: Prediction) -> dict[str, Any]:  # Any: JSON values

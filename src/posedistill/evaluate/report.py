@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from posedistill.evaluate.oks import PARTS, evaluate_wholebody
+from posedistill.evaluate.oks import PARTS, evaluate_coco17, evaluate_wholebody
 from posedistill.evaluate.pck import THRESHOLDS, keypoint_distances, pck_scores
 from posedistill.evaluate.predictions import Prediction, read_predictions
 from posedistill.evaluate.truth import Truth, read_truth
 
 _STATISTICS = ("AP", "AP50", "AP75", "AR")
+# What the published tables of 17 keypoints show.
+_BODY_STATISTICS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
+_BODY_PARTS = ("body",)
+_SKELETONS = {17: "coco17", 133: "wholebody133"}
 _ABSENT = "-"
 
 
@@ -24,6 +28,7 @@ class Report:
             no value, because nobody is labelled for it, has no key.
         num_persons: how many persons are labelled, by part.
         folders: PCK by the first folder of the image, where there is more than one.
+        parts: the rows of the table; the body alone for models of 17 keypoints.
 
     >>> print(Report({"body/AP": 71.25}, {"body": 2}))
     part          AP  AP50  AP75  AR  PCK  persons
@@ -38,6 +43,7 @@ class Report:
     scores: Mapping[str, float]
     num_persons: Mapping[str, int]
     folders: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    parts: tuple[str, ...] = PARTS
 
     def as_dict(self) -> dict[str, float]:
         """Give the scores in per cent by name."""
@@ -61,9 +67,10 @@ class Report:
         return tables
 
     def _main_table(self) -> list[list[str]]:
-        table = [["part", *_STATISTICS, "PCK", "persons"]]
-        for part in PARTS:
-            cells = [_cell(self.scores, f"{part}/{name}") for name in _STATISTICS]
+        statistics = _BODY_STATISTICS if self.parts == _BODY_PARTS else _STATISTICS
+        table = [["part", *statistics, "PCK", "persons"]]
+        for part in self.parts:
+            cells = [_cell(self.scores, f"{part}/{name}") for name in statistics]
             count = str(self.num_persons.get(part, 0))
             table.append([part.replace("_", " "), *cells, self._pck_cell(part), count])
         return table
@@ -76,7 +83,7 @@ class Report:
         return cell if cell == _ABSENT else f"{cell} @{threshold}"
 
     def _folder_table(self) -> list[list[str]]:
-        names = [f"{part}/PCK@{threshold[0]}" for part, threshold in THRESHOLDS.items()]
+        names = [f"{part}/PCK@{THRESHOLDS[part][0]}" for part in self.parts if part in THRESHOLDS]
         rows = [
             [folder, *(_cell(scores, name) for name in names)]
             for folder, scores in self.folders.items()
@@ -87,24 +94,30 @@ class Report:
 def score_file(predictions: Path, annotations: Path) -> Report:
     """Score a prediction file.
 
-    annotations: a COCO-WholeBody file. Where its images are in several folders, PCK is also
-    given by the first of each.
+    annotations: a COCO-WholeBody file, or a COCO file where the predictions are of 17 keypoints.
+    Where its images are in several folders, PCK is also given by the first of each.
     Raises FileNotFoundError and ValueError as `read_predictions` and `read_truth` do.
 
     >>> score_file(Path("predictions.json"), Path("val.json"))
     Traceback (most recent call last):
     FileNotFoundError: no such prediction file: predictions.json
     """
-    return score(read_predictions(predictions), read_truth(annotations))
+    rows = read_predictions(predictions)
+    num_keypoints = len(rows[0].keypoints) if rows else 133
+    return score(rows, read_truth(annotations, skeleton=_SKELETONS[num_keypoints]))
 
 
 def score(predictions: Sequence[Prediction], truth: Truth) -> Report:
-    """Score predictions of 133 keypoints.
+    """Score predictions of the truth's keypoints: 133, or the 17 of the body.
 
     >>> score([], read_truth({"images": [], "annotations": []})).as_dict()
     {}
     """
-    statistics = evaluate_wholebody(truth, predictions)
+    if truth.skeleton.name == "coco17":
+        statistics = {"body": evaluate_coco17(truth, predictions)}
+    else:
+        statistics = evaluate_wholebody(truth, predictions)
+    parts = tuple(statistics)
     scores = {
         f"{part}/{name}": 100 * value
         for part, values in statistics.items()
@@ -116,18 +129,19 @@ def score(predictions: Sequence[Prediction], truth: Truth) -> Report:
     names = sorted(set(truth.folders)) if len(set(truth.folders)) > 1 else []
     return Report(
         scores=scores | pck_scores(truth, distances, chosen=everyone),
-        num_persons=_num_persons(truth),
+        num_persons=_num_persons(truth, parts),
         folders={
             folder: pck_scores(truth, distances, chosen=folders == folder) for folder in names
         },
+        parts=parts,
     )
 
 
-def _num_persons(truth: Truth) -> dict[str, int]:
+def _num_persons(truth: Truth, parts: tuple[str, ...]) -> dict[str, int]:
     joints = {**truth.skeleton.groups, "whole": np.arange(len(truth.skeleton))}
     return {
         part: int((truth.visible[:, joints[part]].any(axis=1) & ~truth.is_crowd).sum())
-        for part in PARTS
+        for part in parts
     }
 
 

@@ -1,12 +1,12 @@
 """Run: predict a whole annotated data set with a session, then score what was predicted."""
 
-from itertools import groupby
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+from posedistill.datasets.coco import read_coco, require_images
 from posedistill.datasets.instance import PoseDataset
 from posedistill.datasets.wholebody import read_wholebody
+from posedistill.evaluate.boxes import ImageBoxes, annotated_boxes, read_boxes
 from posedistill.evaluate.oks import require_faster_coco_eval
 from posedistill.evaluate.predictions import Prediction, predictions_of, write_predictions
 from posedistill.evaluate.report import Report, score
@@ -14,60 +14,75 @@ from posedistill.evaluate.truth import read_truth
 from posedistill.runtime.estimator import Estimator
 from posedistill.runtime.session import Session
 
+_READERS = {"wholebody133": read_wholebody, "coco17": read_coco}
 
-def evaluate(
+
+def evaluate(  # house rule: what defines a score is named at one place
     session: Session,
     *,
     annotations: Path,
     images_dir: Path,
     out: Path | None,
+    boxes: Path | None = None,
     flip_test: bool = False,
     progress: bool = True,
 ) -> Report:
-    """Predict all labelled persons in their labelled boxes, and score the predictions.
+    """Predict the persons of a data set in given boxes, and score the predictions.
 
-    annotations: a COCO-WholeBody file; images_dir: what its file names are relative to; out: the
-    prediction file to write, from which `score_file` gives the same report.
-    Raises ValueError for a session of other than 133 keypoints, ImportError without
-    faster-coco-eval, and what the reader of the data set raises, all before the first prediction.
+    annotations: a COCO-WholeBody file, or a COCO file for sessions of 17 keypoints; images_dir:
+    what its file names are relative to; out: the prediction file to write, from which
+    `score_file` gives the same report; boxes: None for the annotated boxes of the labelled
+    persons, or a detection file, see `read_boxes`, whose scores then count in the ranking.
+    Raises ValueError for a session of other keypoints, ImportError without faster-coco-eval, and
+    what the readers of the files raise, all before the first prediction.
 
     >>> evaluate(  # doctest: +SKIP
     ...     session, annotations=Path("val.json"), images_dir=Path("images"), out=None
     ... ).as_dict()["body/AP"]
     """
     require_faster_coco_eval()
-    truth = read_truth(annotations)
-    dataset = read_wholebody(annotations, images_dir)
-    if session.spec.skeleton != dataset.skeleton.name:
+    skeleton = session.spec.skeleton
+    if skeleton not in _READERS:
         raise ValueError(
-            f"the model gives {session.spec.skeleton}, expected {dataset.skeleton.name}; "
-            "only whole-body models can be scored with these annotations"
+            f"the model gives {skeleton}; only models of {' and '.join(_READERS)} can be scored "
+            "with annotations in the COCO layout"
         )
+    truth = read_truth(annotations, skeleton=skeleton)
+    dataset = _READERS[skeleton](annotations, images_dir)
+    if boxes is None:
+        places = annotated_boxes(dataset)
+    else:
+        places = read_boxes(boxes, image_ids=truth.all_image_ids)
+        require_images((dataset.image_paths[place.image_id] for place in places), annotations)
     estimator = Estimator(session, flip_test=flip_test)
-    predictions = predict_dataset(estimator, dataset, progress=progress)
+    predictions = predict_dataset(estimator, dataset, boxes=places, progress=progress)
     if out is not None:
         write_predictions(out, predictions)
     return score(predictions, truth)
 
 
 def predict_dataset(
-    estimator: Estimator, dataset: PoseDataset, *, progress: bool = True
+    estimator: Estimator,
+    dataset: PoseDataset,
+    *,
+    boxes: Sequence[ImageBoxes],
+    progress: bool = True,
 ) -> list[Prediction]:
-    """Predict all persons of a data set in their labelled boxes, each with box score 1.
+    """Predict the persons in boxes on images of a data set, in the order of the boxes.
 
-    The predictions are ordered by image, then as the instances are.
-
-    >>> predict_dataset(estimator, dataset)[0].keypoints.shape  # doctest: +SKIP
+    >>> predict_dataset(  # doctest: +SKIP
+    ...     estimator, dataset, boxes=annotated_boxes(dataset)
+    ... )[0].keypoints.shape
     (133, 2)
     """
     from tqdm import tqdm
 
-    instances = sorted(dataset.instances, key=lambda instance: instance.image_id)
+    total = sum(len(place.boxes_xyxy) for place in boxes)
     predictions: list[Prediction] = []
-    with tqdm(total=len(instances), unit="person", disable=not progress) as bar:
-        for image_id, people in groupby(instances, key=lambda instance: instance.image_id):
-            boxes_xyxy = np.stack([person.box_xyxy for person in people])
-            poses = estimator(dataset.image(image_id), boxes_xyxy)
-            predictions += predictions_of(poses, image_id)
-            bar.update(len(boxes_xyxy))
+    with tqdm(total=total, unit="person", disable=not progress) as bar:
+        for place in boxes:
+            image = dataset.image(place.image_id)
+            poses = estimator(image, place.boxes_xyxy, place.scores)
+            predictions += predictions_of(poses, place.image_id)
+            bar.update(len(poses))
     return predictions

@@ -2,9 +2,10 @@
 
 Paper: Effective Whole-body Pose Estimation with Two-stages Distillation (Yang et al., ICCVW
 2023), and its released code, mmpose/models/pose_estimators/distiller.py. Deliberate differences
-from the released code: the teacher is in eval mode (there its BatchNorm runs in train mode and drifts:
-`teacher_batch_statistics`); losses are means over people, so that they do not depend on the batch or the number of
-processes; the decay follows progress as given by the loop, one value an epoch as there.
+from the released code: the teacher is in eval mode (there its BatchNorm runs in train mode and
+drifts: option `teacher_batch_statistics`); losses are means over people, so that they do not depend
+on the batch or the number of processes; the decay follows progress as given by the loop, one value
+an epoch as there. docs/differences.md has the effects.
 """
 
 import copy

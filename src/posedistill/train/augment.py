@@ -104,10 +104,10 @@ def _half_body(
     instance: Instance,
     skeleton: Skeleton,
     *,
-    center: NDArray[np.float64],
-    scale: NDArray[np.float64],
+    center: NDArray[np.floating],
+    scale: NDArray[np.floating],
     rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     visible = instance.visible > 0
     upper = [index for index in skeleton.upper if visible[index]]
     lower = [index for index in skeleton.lower if visible[index]]
@@ -123,11 +123,11 @@ def _half_body(
 
 
 def _vary_box(
-    center: NDArray[np.float64],
-    scale: NDArray[np.float64],
+    center: NDArray[np.floating],
+    scale: NDArray[np.floating],
     config: AugmentConfig,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+) -> tuple[NDArray[np.floating], NDArray[np.floating], float]:
     draws = _cut_normal(rng, 4)
     does_shift, does_rotate = rng.random(2) < (
         config.shift_probability,
