@@ -8,6 +8,8 @@ import pytest
 from posedistill.cli_models import fetch_model, list_models, show_model
 from posedistill.zoo import Entry, choose_file, entries, find, names
 
+UNHASHED = next(f.file_name for e in entries() for f in e.files if f.known_hash is None)
+
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -121,7 +123,7 @@ def mirror(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a mirror that has a file of 3 MB, not the right one, of a model without known hash."""
     folder = cache.parent / "mirror"
     folder.mkdir()
-    (folder / "dw-tt_ucoco.pth").write_bytes(bytes(3_000_000))
+    (folder / UNHASHED).write_bytes(bytes(3_000_000))
     monkeypatch.setenv("POSEDISTILL_MIRROR", folder.as_uri())
     return folder
 
@@ -131,7 +133,7 @@ def test_progress_is_one_line_on_a_terminal(
 ) -> None:
     terminal = _Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    path = fetch_model("dw-tt_ucoco.pth", offline=True)
+    path = fetch_model(UNHASHED, offline=True)
     assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(bytes(3_000_000)).digest()
     written = terminal.getvalue()
     assert written.startswith("\rdwpose-t: 0.1 of 3.0 MB ")
@@ -143,7 +145,7 @@ def test_progress_is_one_line_on_a_terminal(
 def test_nothing_is_written_over_and_over_into_a_file(
     mirror: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fetch_model("dw-tt_ucoco.pth", offline=True)
+    fetch_model(UNHASHED, offline=True)
     assert capsys.readouterr().err == ""
 
 

@@ -1,22 +1,20 @@
 """RTMPose exported as MMDeploy does, without a Spec, runs as the torch model does."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor, nn
 
 from posedistill import Estimator
 from posedistill.models import PoseModel, build
 from posedistill.runtime.published import published_spec
 from posedistill.runtime.session import OnnxSession
+from tests.raw_export import AxesByName, export_raw
 from tests.weight_rule import GAINS, fill
 
 SIZE_WH = (192, 256)
 BOXES = [[10, 20, 110, 220], [150, 0, 260, 290], [-20, 40, 80, 200], [300, 100, 420, 350]]
-AXES_BY_NAME: dict[str, dict[str, dict[int, str]]] = {
+AXES_BY_NAME: dict[str, AxesByName] = {
     "batch of 1": {},
     "any batch": {name: {0: "batch"} for name in ("input", "simcc_x", "simcc_y")},
     "any batch and size": {
@@ -25,18 +23,6 @@ AXES_BY_NAME: dict[str, dict[str, dict[int, str]]] = {
         "simcc_y": {0: "batch"},
     },
 }
-
-
-class _Normalised(nn.Module):
-    """Map normalised crops to logits, as published files do."""
-
-    def __init__(self, model: PoseModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        logits: tuple[Tensor, Tensor] = self.model.head(self.model.backbone(images))
-        return logits
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +37,7 @@ def raw_file(
     request: pytest.FixtureRequest, model: PoseModel, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     path = tmp_path_factory.mktemp("raw") / "rtmpose-t.onnx"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter by tracing, that of published files, is old
-        torch.onnx.export(
-            _Normalised(model).eval(),
-            (torch.zeros(1, 3, SIZE_WH[1], SIZE_WH[0]),),
-            path,
-            input_names=["input"],
-            output_names=["simcc_x", "simcc_y"],
-            dynamic_axes=AXES_BY_NAME[request.param],
-            dynamo=False,
-        )
+    export_raw(model, path, dynamic_axes=AXES_BY_NAME[request.param])
     return path
 
 

@@ -1,20 +1,22 @@
 """Read checkpoints of torch.save: tensors and plain containers are built, nothing else ever.
 
 A pickle is a program. Here it can name only what the tables below list; the first other name ends
-the reading, before anything of the file was called. What training runs store beside the weights
-(histories, numpy arrays, devices) becomes an inert stand-in. Both formats of torch.save are read
-by this module itself, the zip archive and the older stream of pickles: `torch.load` would choose
-by content among further readers, one of which runs TorchScript.
+the reading. Tensors are made after the pickle has ended, from what it said about them, so that it
+cannot touch them; what training runs store beside the weights (histories, numpy arrays, devices)
+is swallowed. Both formats of torch.save are read by this module itself, the zip archive and the
+older stream of pickles: `torch.load` would choose by content among further readers, one of which
+runs TorchScript.
 """
 
+import io
 import pickle
+import pickletools
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,17 +71,27 @@ class _Builder:
 
 
 class _Storage(NamedTuple):
-    """Numbers that several tensors may view; they come after the pickle that names them."""
+    """Numbers that several tensors may view."""
 
-    values: Tensor
+    dtype: torch.dtype
+    key: str
+    count: int
 
 
-def _tensor(*arguments: Any) -> Tensor:  # Any: from the file; torch checks them
-    """Give the view that storage, offset, size and stride describe."""
+class _View(NamedTuple):
+    """A tensor to be."""
+
+    storage: _Storage
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+def _view(*arguments: Any) -> _View:  # Any: from the file; torch checks them later
     storage, offset, size, stride = arguments[:4]
     if not isinstance(storage, _Storage):
         raise pickle.UnpicklingError("a tensor without storage")
-    return torch.as_strided(storage.values, size, stride, offset)
+    return _View(storage, offset, size, stride)
 
 
 def _parameter(data: object, *_arguments: object) -> object:
@@ -109,8 +121,8 @@ _CONSTANTS = {f"torch.{kind}Storage": dtype for kind, dtype in _DTYPES.items()} 
     str(dtype): dtype for dtype in _DTYPES.values()
 }
 _BUILDERS: dict[str, Callable[..., object]] = {
-    "torch._utils._rebuild_tensor": _tensor,
-    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor": _view,
+    "torch._utils._rebuild_tensor_v2": _view,
     "torch._utils._rebuild_parameter": _parameter,
     "torch.Size": tuple,
     "collections.OrderedDict": _Dict,
@@ -143,16 +155,27 @@ def _refusal(name: str) -> _Refusal:
     )
 
 
-class _Unpickler(pickle.Unpickler):
-    """Build what the tables list. `storages` has the tensors whose numbers are still to be read.
+def _checked(stream: IO[bytes]) -> IO[bytes]:
+    """Give a stream whose next pickle takes no more memory than it is long.
 
-    room: bytes of numbers that the file can hold at most.
+    Picklers number what they remember one by one; a larger number would be a table of its size.
+    Numbers of registered extensions would be a way around `find_class`.
     """
+    start = stream.tell()
+    for index, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        is_beyond = opcode.name.endswith("PUT") and (argument or 0) > index
+        if is_beyond or opcode.name.startswith("EXT"):
+            raise pickle.UnpicklingError(f"unusual {opcode.name} {argument}")
+    stream.seek(start)
+    return stream
 
-    def __init__(self, stream: IO[bytes], *, room: int = 0) -> None:
-        super().__init__(stream)
-        self.storages: dict[str, Tensor] = {}
-        self._room = room
+
+class _Unpickler(pickle.Unpickler):
+    """Build what the tables list. `storages` are those that it named."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(_checked(stream))
+        self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> object:
         """Give what a name stands for; all of it ignores the state that a pickle may set."""
@@ -170,21 +193,33 @@ class _Unpickler(pickle.Unpickler):
         kind, dtype, key, _, count, *view = record
         if kind != "storage" or not isinstance(dtype, torch.dtype) or any(view):
             raise pickle.UnpicklingError(f"unknown kind of storage {kind!r}")
-        if key not in self.storages:
-            self._room -= count * dtype.itemsize
-            if count < 0 or self._room < 0:
-                raise pickle.UnpicklingError(f"storage {key!r} is larger than the file")
-            self.storages[key] = torch.empty(count, dtype=dtype)
-        return _Storage(self.storages[key])
+        return self.storages.setdefault(key, _Storage(dtype, key, count))
 
 
-def _fill(values: Tensor, stream: IO[bytes]) -> None:
-    """Read little-endian numbers into a tensor (N,)."""
-    buffer = values.view(torch.uint8).numpy()
-    data = stream.read(len(buffer))
-    if len(data) != len(buffer):
-        raise EOFError("the numbers end too early")
-    buffer[:] = np.frombuffer(data, np.uint8)
+def _numbers(storage: _Storage, stream: IO[bytes]) -> Tensor:
+    """Read little-endian numbers (N,)."""
+    length = storage.count * storage.dtype.itemsize
+    data = stream.read(length)
+    if len(data) != length:
+        raise EOFError(f"storage {storage.key} has fewer than {storage.count} numbers")
+    if not data:
+        return torch.empty(0, dtype=storage.dtype)
+    return torch.frombuffer(bytearray(data), dtype=storage.dtype)
+
+
+def _plain(value: object, numbers: dict[str, Tensor]) -> object:
+    """Make the tensors of a checkpoint; put None for what was swallowed."""
+    if isinstance(value, _View):
+        storage, offset, size, stride = value
+        return torch.as_strided(numbers[storage.key], size, stride, offset)
+    if isinstance(value, dict):
+        return {key: _plain(item, numbers) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, numbers) for item in value]
+    if isinstance(value, tuple):
+        return tuple(_plain(item, numbers) for item in value)
+    is_swallowed = value is _Ignored or isinstance(value, _Ignored | _Builder)
+    return None if is_swallowed else value
 
 
 def _read_zip(file: IO[bytes]) -> object:
@@ -200,33 +235,29 @@ def _read_zip(file: IO[bytes]) -> object:
         folder = pickles[0].removesuffix("/data.pkl")
         if f"{folder}/byteorder" in names and archive.read(f"{folder}/byteorder") != b"little":
             raise _Refusal("was saved on a big-endian machine; save it again on another")
-        with archive.open(pickles[0]) as stream:
-            unpickler = _Unpickler(stream, room=sum(i.file_size for i in archive.infolist()))
-            checkpoint: object = unpickler.load()
-        for key, values in unpickler.storages.items():
+        unpickler = _Unpickler(io.BytesIO(archive.read(pickles[0])))
+        checkpoint, numbers = unpickler.load(), {}
+        for key, storage in unpickler.storages.items():
             with archive.open(f"{folder}/data/{key}") as stream:
-                _fill(values, stream)
-    return checkpoint
+                numbers[key] = _numbers(storage, stream)
+    return _plain(checkpoint, numbers)
 
 
-def _read_stream(file: IO[bytes], *, size: int) -> object:
+def _read_stream(file: IO[bytes]) -> object:
     """Read four pickles (magic number, protocol, machine, checkpoint), storage keys, numbers."""
     if _Unpickler(file).load() != _MAGIC_NUMBER:
         raise _Refusal("is a pickle, but no checkpoint: torch.save did not write it")
     protocol, machine = _Unpickler(file).load(), _Unpickler(file).load()
     if protocol != _PROTOCOL or not machine["little_endian"]:
         raise _Refusal("was saved by an unknown torch or machine; save it again with a recent one")
-    unpickler = _Unpickler(file, room=size)
-    checkpoint: object = unpickler.load()
-    keys = _Unpickler(file).load()
-    if set(keys) != unpickler.storages.keys():
-        raise _Refusal("names other storages than it holds; it is damaged")
-    for key in keys:
-        count = int.from_bytes(file.read(8), "little")
-        if count != unpickler.storages[key].numel():
-            raise EOFError("the numbers end too early or are not those announced")
-        _fill(unpickler.storages[key], file)
-    return checkpoint
+    unpickler = _Unpickler(file)
+    checkpoint, numbers = unpickler.load(), {}
+    for key in _Unpickler(file).load():
+        storage = unpickler.storages[key]
+        if int.from_bytes(file.read(8), "little") != storage.count:
+            raise EOFError(f"storage {key} has not {storage.count} numbers")
+        numbers[key] = _numbers(storage, file)
+    return _plain(checkpoint, numbers)
 
 
 def _check_kind(path: Path) -> None:
@@ -264,8 +295,8 @@ _DAMAGE = (
 def read_checkpoint(path: str | Path) -> Any:  # Any: what the file holds
     """Read a checkpoint of torch.save, of the zip or the older format, running nothing of it.
 
-    Gives tensors on the CPU in dicts, lists, tuples, sets, numbers and strings. Histories of
-    mmengine, numpy arrays and devices become stand-ins without content.
+    Gives tensors on the CPU, numbers and strings in dicts, lists, tuples and sets. Histories of
+    mmengine, numpy arrays and devices become None.
 
     Raises FileNotFoundError; ValueError when the file wants to build anything else (naming it),
     is damaged, or is another kind of file.
@@ -283,7 +314,7 @@ def read_checkpoint(path: str | Path) -> Any:  # Any: what the file holds
         with path.open("rb") as file:
             is_zip = file.read(len(_ZIP_START)) == _ZIP_START
             file.seek(0)
-            return _read_zip(file) if is_zip else _read_stream(file, size=path.stat().st_size)
+            return _read_zip(file) if is_zip else _read_stream(file)
     except _Refusal as error:
         raise ValueError(f"{path} {error}") from None
     except _DAMAGE as error:
