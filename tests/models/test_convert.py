@@ -16,6 +16,7 @@ from torch import Tensor
 
 from posedistill.models import PoseModel, build, load, save
 from posedistill.models.convert import Weights, convert, fitting_model, plain_weights
+from posedistill.zoo import find
 from tests.weight_rule import fill
 
 SMALL_WH = (64, 96)
@@ -368,3 +369,14 @@ def test_an_older_model_file_is_replaced_only_by_a_good_one(
     torch.save(small.state_dict(), path)
     convert(path, out)
     assert load(out).spec.architecture == "rtmpose-t"
+
+
+def test_a_file_of_a_published_name_gets_the_card_of_that(tmp_path: Path) -> None:
+    entry = find("dwpose-t")
+    published, other = tmp_path / entry.files[0].file_name, tmp_path / "own.pth"
+    for file in (published, other):
+        torch.save(build("rtmpose-t").state_dict(), file)
+    spec = convert(published, tmp_path / "a.safetensors").spec
+    assert (spec.licence, spec.data_card) == (entry.licence, entry.data_card)
+    assert convert(published, tmp_path / "b.safetensors", licence="mine").spec.licence == "mine"
+    assert convert(other, tmp_path / "c.safetensors").spec.licence == ""

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from posedistill import zoo
 from posedistill.models.files import build
 from posedistill.models.pickled import read_checkpoint
 from posedistill.models.pose_model import PoseModel, save
@@ -242,7 +243,8 @@ def convert(
     Nothing that the checkpoint names is run. A file at `out` is replaced, folders are made.
 
     stage: of a distiller's checkpoint, "one" or "two"; None tells it from the weights.
-    licence, data_card: of the weights, to be kept in the file's spec.
+    licence, data_card: of the weights, to be kept in the file's spec; where they are empty and
+    the file bears the name of a published one, what is known of that.
 
     Raises FileNotFoundError, or ValueError when the checkpoint is refused, is no RTMPose, or `out`
     is the checkpoint itself or no `.safetensors`.
@@ -265,9 +267,20 @@ def convert(
         model = fitting_model(state)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    model.spec = replace(model.spec, licence=licence, data_card=data_card)
+    known_licence, known_data_card = _published_card(path.name)
+    model.spec = replace(
+        model.spec, licence=licence or known_licence, data_card=data_card or known_data_card
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     save(model, out)
     taken += f"; {len(Skeleton.get(model.spec.skeleton))} joints read as {model.spec.skeleton}"
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     return Converted(model.spec, taken, num_parameters, path.name)
+
+
+def _published_card(file_name: str) -> tuple[str, str]:
+    try:
+        entry = zoo.find(file_name)
+    except ValueError:
+        return "", ""
+    return entry.licence, entry.data_card

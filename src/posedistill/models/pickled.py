@@ -75,7 +75,7 @@ class _Storage(NamedTuple):
 
     dtype: torch.dtype
     key: str
-    count: int
+    num_values: int
 
 
 class _View(NamedTuple):
@@ -198,10 +198,10 @@ class _Unpickler(pickle.Unpickler):
 
 def _numbers(storage: _Storage, stream: IO[bytes]) -> Tensor:
     """Read little-endian numbers (N,)."""
-    length = storage.count * storage.dtype.itemsize
+    length = storage.num_values * storage.dtype.itemsize
     data = stream.read(length)
     if len(data) != length:
-        raise EOFError(f"storage {storage.key} has fewer than {storage.count} numbers")
+        raise EOFError(f"storage {storage.key} has fewer than {storage.num_values} numbers")
     if not data:
         return torch.empty(0, dtype=storage.dtype)
     return torch.frombuffer(bytearray(data), dtype=storage.dtype)
@@ -254,8 +254,8 @@ def _read_stream(file: IO[bytes]) -> object:
     checkpoint, numbers = unpickler.load(), {}
     for key in _Unpickler(file).load():
         storage = unpickler.storages[key]
-        if int.from_bytes(file.read(8), "little") != storage.count:
-            raise EOFError(f"storage {key} has not {storage.count} numbers")
+        if int.from_bytes(file.read(8), "little") != storage.num_values:
+            raise EOFError(f"storage {key} has not {storage.num_values} numbers")
         numbers[key] = _numbers(storage, file)
     return _plain(checkpoint, numbers)
 
