@@ -174,14 +174,42 @@ def test_evaluate_and_score_print_the_same_table(
     assert table.startswith(capsys.readouterr().out.rstrip("\n"))
 
 
-def test_evaluate_refuses_to_overwrite_its_annotations(
+def test_evaluate_takes_boxes_of_a_detector_with_their_scores(
     annotated: Path, tmp_path: Path, write_dot_model: WriteModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = annotated.read_bytes()
-    words = ["evaluate", str(write_dot_model()), "--data", str(annotated), "--boxes", "gt"]
-    assert main([*words, "--images", str(tmp_path), "--out", str(annotated)]) == 2
+    pytest.importorskip("faster_coco_eval", reason="needs the extra evaluate")
+    boxes, out = tmp_path / "boxes.json", tmp_path / "pred.json"
+    box = {"image_id": 5, "category_id": 1, "bbox": [0, 0, 48, 64], "score": 0.5}
+    boxes.write_text(json.dumps([box]))
+    words = ["evaluate", str(write_dot_model()), "--images", str(tmp_path), "--out", str(out)]
+    tables = []
+    for source in (str(boxes), "gt"):
+        assert main([*words, "--data", str(annotated), "--boxes", source]) == 0
+        (person,) = json.loads(out.read_text())
+        tables.append((person["box_score"], capsys.readouterr().out))
+    assert [score for score, _ in tables] == [0.5, 1.0]
+    assert tables[0][1] == tables[1][1]  # one person: its rank does not matter
+    assert len(person["keypoints"]) == 51  # the model is of 17 joints
+    assert "100.0" in tables[0][1]
+    assert main(["score", str(out), "--data", str(annotated)]) == 0
+    assert tables[0][1].startswith(capsys.readouterr().out.rstrip("\n"))
+
+
+@pytest.mark.parametrize("taken", ["truth.json", "boxes.json", "dot.onnx", "."])
+def test_evaluate_refuses_to_overwrite_what_it_reads(
+    annotated: Path,
+    tmp_path: Path,
+    write_dot_model: WriteModel,
+    capsys: pytest.CaptureFixture[str],
+    taken: str,
+) -> None:
+    (tmp_path / "boxes.json").write_text("[]")
+    words = ["evaluate", str(write_dot_model()), "--data", str(annotated)]
+    words += ["--boxes", str(tmp_path / "boxes.json"), "--images", str(tmp_path)]
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert main([*words, "--out", str(tmp_path / taken)]) == 2
     assert "would overwrite" in capsys.readouterr().err
-    assert annotated.read_bytes() == before
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.slow
@@ -229,14 +257,47 @@ def _python(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    "command", ["", "predict", "train", "recipes", "evaluate", "score", "export"]
-)
+COMMANDS = ["", "predict", "train", "recipes", "evaluate", "score", "export", "convert", "models"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "models list", "models show", "models fetch"])
 def test_help_is_given_for_every_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*command.split(), "--help"])
     assert stop.value.code == 0
     assert f"usage: posedistill {command}".strip() in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "missing"), [([], "SUB-COMMAND"), (["models"], "fetch")])
+def test_a_command_without_its_sub_command_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str], words: list[str], missing: str
+) -> None:
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert missing in line
+    assert f"see `{' '.join(['posedistill', *words])} --help`" in line
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_traceback_may_stand_at_each_level(capsys: pytest.CaptureFixture[str], place: int) -> None:
+    words = ["models", "show", "dwpose-xl"]
+    assert main([*words[:place], "--traceback", *words[place:]]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("Traceback (most recent call last)")
+    assert errors.splitlines()[-1].startswith("posedistill: error: unknown published model")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes that can break")
+def test_it_ends_quietly_when_nobody_reads_its_output_any_more() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-m", "posedistill", "models", "list"]
+    environment = os.environ | {"PYTHONPATH": SOURCE}
+    with os.fdopen(writer, "wb") as pipe:
+        result = subprocess.run(
+            words, stdout=pipe, stderr=subprocess.PIPE, env=environment, check=False
+        )
+    assert (result.returncode, result.stderr) == (141, b"")
 
 
 def test_the_module_runs_and_its_help_needs_neither_torch_nor_onnxruntime() -> None:

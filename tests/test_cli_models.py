@@ -23,7 +23,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def in_cache(cache: Path) -> Path:
     """Put files into the cache as if they had been fetched."""
     cache.mkdir()
-    for name in ("dwpose-m", "yolox-l", "dw-ll_ucoco_384.onnx"):
+    for name in ("rtmpose-m", "yolox-l", "dw-ll_ucoco_384.onnx"):
         (cache / choose_file(name).file_name).write_bytes(b"fetched before")
     return cache
 
@@ -78,7 +78,7 @@ def test_showing_an_unknown_model_fails() -> None:
 @pytest.mark.parametrize(
     ("name", "command"),
     [
-        ("dwpose-m", "posedistill convert {path} --out dwpose-m.safetensors"),
+        ("rtmpose-m", "posedistill convert {path} --out rtmpose-m.safetensors"),
         (
             "dw-ll_ucoco_384.onnx",
             "posedistill predict PHOTOS --model {path} --spec dwpose-l-384 --out DIR",
@@ -108,8 +108,8 @@ def test_a_path_with_spaces_is_quoted(
     folder = cache.parent / "my models"
     folder.mkdir()
     monkeypatch.setenv("POSEDISTILL_CACHE", str(folder))
-    (folder / choose_file("dwpose-m").file_name).touch()
-    fetch_model("dwpose-m")
+    (folder / choose_file("rtmpose-m").file_name).touch()
+    fetch_model("rtmpose-m")
     assert f"convert '{folder}/" in capsys.readouterr().out
 
 
@@ -151,4 +151,14 @@ def test_nothing_is_written_over_and_over_into_a_file(
 
 def test_offline_the_error_says_where_to_put_the_file(cache: Path) -> None:
     with pytest.raises(FileNotFoundError, match="By hand: get https://.* and put it at"):
-        fetch_model("dwpose-t", offline=True)
+        fetch_model("rtmpose-m", offline=True)
+
+
+def test_of_a_model_the_onnx_file_is_fetched_and_of_a_file_itself(cache: Path) -> None:
+    cache.mkdir()
+    entry = find("dwpose-l")
+    for file in entry.files:
+        (cache / file.file_name).touch()
+    assert fetch_model("dwpose-l").suffix == ".onnx"
+    assert fetch_model("dwpose-l", file_format="pth").suffix == ".pth"
+    assert fetch_model(entry.files[1].file_name).name == entry.files[1].file_name

@@ -21,33 +21,28 @@ from tests.weight_rule import GAINS, fill
 
 MAX_PIXELS, MAX_SCORE = 0.05, 1e-4
 Floats = NDArray[np.float32]
-People = dict[str, NDArray[np.float64]]
 every_model = pytest.mark.parametrize("form", ["torch", "onnx", "raw_onnx"])
 
 
-class _Wanted(NamedTuple):
-    """Hold what the reference gave: (12, 133, 2) pixels and (12, 133)."""
+class _Reference(NamedTuple):
+    """Hold photos, whom to look at, and what the reference saw without and with flip test."""
 
-    keypoints: Floats
-    scores: Floats
-
-
-@pytest.fixture(scope="module")
-def folder(shared_dir: Path) -> Path:
-    return shared_dir / "golden"
+    photos: Path
+    image_ids: NDArray[np.int64]  # (12,)
+    boxes_xyxy: Floats  # (12, 4) pixels
+    keypoints: tuple[Floats, Floats]  # (12, 133, 2) pixels
+    scores: tuple[Floats, Floats]  # (12, 133)
 
 
 @pytest.fixture(scope="module")
-def wanted(folder: Path) -> list[_Wanted]:
-    """Give the reference's results without and with flip test."""
-    with np.load(folder / "endtoend_s-256x192.npz") as file:
-        return [_Wanted(file[f"kpts_flip{n}"], file[f"scores_flip{n}"]) for n in (0, 1)]
-
-
-@pytest.fixture(scope="module")
-def people(folder: Path) -> People:
-    with np.load(folder / "valpipe_192x256.npz") as file:
-        return {key: file[key] for key in ("img_id", "bbox_xyxy")}
+def reference(shared_dir: Path) -> _Reference:
+    folder = shared_dir / "golden"
+    with np.load(folder / "valpipe_192x256.npz") as people:
+        image_ids, boxes_xyxy = people["img_id"], people["bbox_xyxy"]
+    with np.load(folder / "endtoend_s-256x192.npz") as wanted:
+        keypoints = wanted["kpts_flip0"], wanted["kpts_flip1"]
+        scores = wanted["scores_flip0"], wanted["scores_flip1"]
+    return _Reference(folder / "inputs", image_ids, boxes_xyxy, keypoints, scores)
 
 
 @pytest.fixture(scope="module")
@@ -65,27 +60,23 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
-def _assert_wanted(keypoints: Floats, scores: Floats, wanted: _Wanted) -> None:
-    assert np.abs(keypoints - wanted.keypoints).max() <= MAX_PIXELS
-    assert np.abs(scores - wanted.scores).max() <= MAX_SCORE
+def _assert_wanted(
+    keypoints: Floats, scores: Floats, *, reference: _Reference, flip_test: bool
+) -> None:
+    assert np.abs(keypoints - reference.keypoints[flip_test]).max() <= MAX_PIXELS
+    assert np.abs(scores - reference.scores[flip_test]).max() <= MAX_SCORE
 
 
 @every_model
 @pytest.mark.parametrize("flip_test", [False, True], ids=["plain", "flip test"])
 def test_predict_gives_the_poses_of_the_reference(
-    form: str,
-    flip_test: bool,
-    models: dict[str, Path],
-    folder: Path,
-    people: People,
-    wanted: list[_Wanted],
-    tmp_path: Path,
+    form: str, flip_test: bool, models: dict[str, Path], reference: _Reference, tmp_path: Path
 ) -> None:
-    names = [f"{image_id:012d}.jpg" for image_id in np.unique(people["img_id"])]
-    chosen = {name: people["img_id"] == int(name[:-4]) for name in names}
-    boxes = {name: people["bbox_xyxy"][rows].tolist() for name, rows in chosen.items()}
+    names = [f"{image_id:012d}.jpg" for image_id in np.unique(reference.image_ids)]
+    chosen = {name: reference.image_ids == int(name[:-4]) for name in names}
+    boxes = {name: reference.boxes_xyxy[rows].tolist() for name, rows in chosen.items()}
     (tmp_path / "boxes.json").write_text(json.dumps(boxes), encoding="utf-8")
-    words = ["predict", *(str(folder / "inputs" / name) for name in names)]
+    words = ["predict", *(str(reference.photos / name) for name in names)]
     words += ["--model", str(models[form]), "--boxes", str(tmp_path / "boxes.json")]
     words += ["--out", str(tmp_path / "out"), *(["--flip-test"] if flip_test else [])]
     assert main(words) == 0
@@ -93,25 +84,21 @@ def test_predict_gives_the_poses_of_the_reference(
     for image in read_annotations(tmp_path / "out" / "poses.json"):
         rows = chosen[str(image.file_name)]
         keypoints[rows], scores[rows] = image.poses.keypoints, image.poses.scores
-    _assert_wanted(keypoints, scores, wanted[flip_test])
+    _assert_wanted(keypoints, scores, reference=reference, flip_test=flip_test)
 
 
 @every_model
 def test_evaluate_gives_the_poses_of_the_reference(
-    form: str,
-    models: dict[str, Path],
-    folder: Path,
-    people: People,
-    wanted: list[_Wanted],
-    tmp_path: Path,
+    form: str, models: dict[str, Path], reference: _Reference, tmp_path: Path
 ) -> None:
-    inputs = folder / "inputs"
-    words = ["evaluate", str(models[form]), "--data", str(inputs / "test_coco_wholebody.json")]
-    words += ["--images", str(inputs), "--boxes", "gt", "--flip-test"]
+    annotations = reference.photos / "test_coco_wholebody.json"
+    words = ["evaluate", str(models[form]), "--data", str(annotations)]
+    words += ["--images", str(reference.photos), "--boxes", "gt", "--flip-test"]
     assert main([*words, "--out", str(tmp_path / "out.json")]) == 0
     found = read_predictions(tmp_path / "out.json")
     boxes_xywh = np.array([person.box_xywh for person in found])
     boxes_xyxy = np.concatenate([boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]], axis=1)
-    np.testing.assert_allclose(boxes_xyxy, people["bbox_xyxy"], atol=1e-3)  # the same order
+    np.testing.assert_allclose(boxes_xyxy, reference.boxes_xyxy, atol=1e-3)  # the same order
     keypoints = np.array([person.keypoints for person in found])
-    _assert_wanted(keypoints, np.array([person.keypoint_scores for person in found]), wanted[1])
+    scores = np.array([person.keypoint_scores for person in found])
+    _assert_wanted(keypoints, scores, reference=reference, flip_test=True)

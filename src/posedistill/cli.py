@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -36,13 +37,19 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; give its exit code.
 
-    0: done, 1: done in part, 2: an error, told in one line on stderr, 130: interrupted.
+    0: done, 1: done in part, 2: an error, told in one line on stderr, 130: interrupted,
+    141: nobody reads the output any more.
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         arguments = build_parser().parse_args(words)
         logging.basicConfig(format="posedistill: %(message)s", level=arguments.log_level)
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who reads the output, such as `head`, has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("posedistill: interrupted", file=sys.stderr)
         return 130
@@ -102,13 +109,15 @@ def _add_predict(commands: "_Commands") -> argparse.ArgumentParser:
     )
     _add_spec(command)
     _add_flip_test(command)
-    add("--min-score", type=float, default=0.3, help="draw no joint below; default %(default)s")
     draw = command.add_argument_group("pictures and files")
     draw.add_argument(
         "--draw",
         choices=["overlay", "controlnet"],
         default="overlay",
         help="overlay: on the photo; controlnet: on black, as ControlNet takes it",
+    )
+    draw.add_argument(
+        "--min-score", type=float, metavar="S", help="overlay: draw no joint below; 0.3 without it"
     )
     draw.add_argument("--no-hands", action="store_true", help="controlnet: leave out the hands")
     draw.add_argument("--no-face", action="store_true", help="controlnet: leave out the faces")
@@ -223,10 +232,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     out, data = arguments.out, arguments.data
     boxes = None if arguments.boxes == "gt" else Path(arguments.boxes)
-    if out.is_dir() or out.resolve() in [file.resolve() for file in (data, boxes) if file]:
-        raise ValueError(
-            f"--out {out} would overwrite a folder, --data or --boxes; name another file"
-        )
+    read = [data, Path(arguments.model), *([boxes] if boxes else [])]
+    if out.is_dir() or out.resolve() in [file.resolve() for file in read]:
+        raise ValueError(f"--out {out} would overwrite a folder, MODEL, --data or --boxes")
     report = evaluate(
         open_any_session(arguments.model, spec=arguments.spec),
         annotations=data,
@@ -297,6 +305,8 @@ def _add_convert(commands: "_Commands") -> argparse.ArgumentParser:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    if arguments.out.is_dir():
+        raise ValueError(f"--out {arguments.out} is a folder; expected a name for the file")
     from posedistill.models.convert import convert
 
     converted = convert(
@@ -313,7 +323,7 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 def _add_models(commands: "_Commands") -> argparse.ArgumentParser:
     command = commands.add_parser("models", help="published models: list, show, fetch")
-    actions = command.add_subparsers(metavar="ACTION", required=True)
+    actions = command.add_subparsers(metavar="list|show|fetch", required=True)
     _add_traceback(listing := actions.add_parser("list", help="all, with published scores"))
     listing.set_defaults(run=_models_list)
     _add_traceback(showing := actions.add_parser("show", help="all that is known of one"))
@@ -322,7 +332,9 @@ def _add_models(commands: "_Commands") -> argparse.ArgumentParser:
     fetching.set_defaults(run=_models_fetch)
     for action in (showing, fetching):
         action.add_argument("name", metavar="NAME", help="name or original file name")
-    fetching.add_argument("--format", choices=["pth", "onnx"], help="the first of them by default")
+    fetching.add_argument(
+        "--format", choices=["pth", "onnx"], help="onnx where there is one by default"
+    )
     fetching.add_argument(
         "--offline", action="store_true", help="do not use the network, only what is at hand"
     )
@@ -366,7 +378,7 @@ def _add_spec(command: argparse.ArgumentParser) -> None:
 
 def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--data", required=True, type=Path, metavar="ANN.json", help="COCO-WholeBody annotations"
+        "--data", required=True, type=Path, metavar="ANN.json", help="COCO(-WholeBody) annotations"
     )
 
 

@@ -67,10 +67,14 @@ def show_model(name: str) -> str:
 def fetch_model(name: str, *, file_format: str | None = None, offline: bool | None = None) -> Path:
     """Fetch a file of a published model; print progress, where it is and what to do next.
 
-    name, file_format, offline and errors: as for `posedistill.weights.fetch`. Progress goes to
-    stderr if that is a terminal, the rest to stdout.
+    name, file_format, offline and errors: as for `posedistill.weights.fetch`; of a model named
+    as such, the `.onnx` file comes first. Progress goes to stderr if that is a terminal, the rest
+    to stdout.
     """
     entry = zoo.find(name)
+    is_model = name.lower() in map(str.lower, (entry.name, *entry.aliases))
+    if file_format is None and is_model and any(file.format == "onnx" for file in entry.files):
+        file_format = "onnx"  # the form that `predict` takes
     path = fetch_with_progress(name, file_format=file_format, offline=offline)
     print(f"{entry.name} is in {path}")
     print(f"licence: {entry.licence}. {entry.data_card}")

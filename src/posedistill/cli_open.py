@@ -1,21 +1,31 @@
 """Open what a command is given as a model: embedded, a file, a run folder, or a published one."""
 
 import logging
+import os
+import shlex
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from posedistill import zoo
+from posedistill import weights, zoo
 from posedistill.cli_models import fetch_with_progress
 from posedistill.runtime import published
 from posedistill.runtime.session import Session, embedded_models, open_session
 from posedistill.spec import Spec
+from posedistill.zoo import Entry
+
+_CHECKPOINTS = (".pth", ".pt", ".ckpt")
+_FILES = (*_CHECKPOINTS, ".onnx", ".safetensors")
+_logger = logging.getLogger(__name__)
 
 
 def open_any_session(model: str, *, spec: str | None = None) -> Session:
     """Open an embedded model, a file, a run folder, or a published model by its name.
 
-    A published model is fetched unless it is cached: its `.onnx` file where there is one, else
-    the checkpoint, which is converted beside it. spec: name of the published model that an
-    `.onnx` file is.
+    A file of that name comes before a run folder, and that before the name of a model. A
+    published model is taken from the cache or fetched: its `.onnx` file where there is one, else
+    the checkpoint, which is converted beside it; a checkpoint that is cached also stands in for
+    an `.onnx` file that cannot be fetched. spec: name of the published model that an `.onnx`
+    file is.
     Raises what `open_session` and `posedistill.weights.fetch` do, and ModuleNotFoundError for a
     torch model without torch.
 
@@ -24,18 +34,66 @@ def open_any_session(model: str, *, spec: str | None = None) -> Session:
     FileNotFoundError: no such model file: none.onnx
     """
     path = Path(model)
-    given = None if spec is None else zoo.find(spec).spec(normalised=True)
-    if path.suffix == ".pth":
-        raise ValueError(
-            f"{path} is a checkpoint; `posedistill convert {path} --out FILE.safetensors` first"
-        )
-    if path.is_dir() or path.suffix == ".safetensors":
-        if given is not None:
-            raise ValueError(f"--spec is for .onnx files; {path} carries its own description")
+    given = None if spec is None else _pose_entry(spec, "--spec").spec(normalised=True)
+    if path.is_file() and path.suffix in _CHECKPOINTS:
+        out = path.with_suffix(".safetensors")
+        command = f"posedistill convert {shlex.quote(model)} --out {shlex.quote(str(out))}"
+        raise ValueError(f"{path} is a checkpoint; make a model file of it first: `{command}`")
+    if path.suffix == ".safetensors" or _is_run_folder(path):
+        _check_no_spec(given, model)
         return _open_torch(path)
-    if model not in embedded_models() and path.suffix != ".onnx" and not path.is_file():
-        return _open_published(model)
-    return _open_onnx(model, given)
+    if path.is_file() or model in embedded_models():
+        return _open_onnx(model, given)
+    entry = _published_entry(model)
+    _check_no_spec(given, model)
+    return _open_published(model, entry)
+
+
+def _is_run_folder(path: Path) -> bool:
+    # A folder without models may be one of results that is called like the model they are of.
+    return path.is_dir() and (any(path.glob("*.safetensors")) or not _is_known(str(path)))
+
+
+def _is_known(name: str) -> bool:
+    try:
+        zoo.find(name)
+    except ValueError:
+        return name in embedded_models()
+    return True
+
+
+def _published_entry(name: str) -> Entry:
+    try:
+        zoo.find(name)
+    except ValueError as error:
+        raise _unknown(name, error) from error
+    return _pose_entry(name, "--model")
+
+
+def _unknown(name: str, error: ValueError) -> ValueError | FileNotFoundError:
+    if Path(name).suffix in _FILES or Path(name).parent != Path():
+        return FileNotFoundError(f"no such model file: {name}")
+    embedded = ", ".join(embedded_models()) or "none"
+    return ValueError(
+        f"unknown model {name!r}: no such file or folder; embedded are {embedded}; {error}"
+    )
+
+
+def _pose_entry(name: str, option: str) -> Entry:
+    entry = zoo.find(name)
+    if entry.kind != "pose":
+        raise ValueError(
+            f"{entry.name} is a {entry.kind}, and {option} takes a pose model; "
+            "see `posedistill models list`"
+        )
+    return entry
+
+
+def _check_no_spec(spec: Spec | None, model: str) -> None:
+    if spec is not None:
+        raise ValueError(
+            f"--spec is for .onnx files; {model} has its own description, so leave it out"
+        )
 
 
 def _open_torch(path: Path) -> Session:
@@ -50,21 +108,41 @@ def _open_onnx(model: str, spec: Spec | None) -> Session:
     return open_session(model, spec=spec)
 
 
-def _open_published(name: str) -> Session:
+def _open_published(name: str, entry: Entry) -> Session:
+    best, *others = _files_to_take(name, entry)
     try:
-        entry = zoo.find(name)
-    except ValueError as error:
-        embedded = ", ".join(embedded_models()) or "none"
-        raise ValueError(
-            f"unknown model {name!r}: no such file or folder; embedded are {embedded}; {error}"
-        ) from error
-    spec = entry.spec(normalised=True)
-    if any(file.format == "onnx" for file in entry.files):
-        return _open_onnx(str(fetch_with_progress(name, file_format="onnx")), spec)
-    checkpoint = fetch_with_progress(name)
-    ours = checkpoint.with_suffix(".safetensors")
-    if not ours.is_file():
-        from posedistill.models.convert import convert
+        return _open_entry(best, entry)
+    except (FileNotFoundError, ConnectionError):
+        at_hand = next(filter(weights.cached, others), None)
+        if at_hand is None:
+            raise
+        _logger.warning("%s cannot be had now; taking %s from the cache", best, at_hand)
+        return _open_entry(at_hand, entry)
 
-        convert(checkpoint, ours, licence=entry.licence, data_card=entry.data_card)
-    return _open_torch(ours)
+
+def _files_to_take(name: str, entry: Entry) -> list[str]:
+    """Give the files that are named, or all: .onnx first, and of each kind what is cached."""
+    named = [file for file in entry.files if name.lower() in map(str.lower, file.names)]
+    names = [file.file_name for file in named or entry.files]
+    return sorted(names, key=lambda name: (not name.endswith(".onnx"), not weights.cached(name)))
+
+
+def _open_entry(file_name: str, entry: Entry) -> Session:
+    if file_name.endswith(".onnx"):
+        return _open_onnx(str(fetch_with_progress(file_name)), entry.spec(normalised=True))
+    return _open_torch(_converted(file_name, entry))
+
+
+def _converted(file_name: str, entry: Entry) -> Path:
+    """Give the model file of a published checkpoint, made beside it in the cache at first."""
+    from posedistill.models.convert import convert  # before a download that would be in vain
+
+    ours = weights.cache_dir() / Path(file_name).with_suffix(".safetensors")
+    if ours.is_file():
+        return ours
+    checkpoint = fetch_with_progress(file_name)
+    with TemporaryDirectory(prefix=".convert-", dir=ours.parent) as folder:
+        whole = Path(folder, ours.name)
+        convert(checkpoint, whole, licence=entry.licence, data_card=entry.data_card)
+        os.replace(whole, ours)
+    return ours

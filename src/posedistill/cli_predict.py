@@ -20,10 +20,13 @@ from posedistill.json_file import read_json
 from posedistill.media import list_images, read_image, write_image
 from posedistill.poses import Poses
 from posedistill.runtime.estimator import Estimator
+from posedistill.skeleton import Skeleton
 
 STAGES = ("read", "estimate", "draw", "write")
 _POSES_FILE = "poses.json"
+_MIN_SCORE = 0.3
 _CONTROL_STEP = 64  # pixels; the sides that ControlNets take are multiples of it
+_LARGEST_CONTROL = 8192  # pixels; of the short side, and squared of the picture
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,9 @@ class PredictJob:
 
     inputs: image files and folders. model, spec: as `open_any_session` takes them.
     out: folder for the results. boxes_file: JSON object from image file name to a list of
-    x1, y1, x2, y2; None takes each whole image as one person. draw: ``overlay`` or ``controlnet``;
-    hands, face, resolution are of the latter. openpose: also write OpenPose JSON.
+    x1, y1, x2, y2; None takes each whole image as one person. draw: ``overlay``, with min_score
+    (0.3 when None), or ``controlnet``, with hands, face, resolution. openpose: also write
+    OpenPose JSON. Raises ValueError for options that do not belong together.
     """
 
     inputs: Sequence[Path]
@@ -42,7 +46,7 @@ class PredictJob:
     boxes_file: Path | None
     spec: str | None = None
     flip_test: bool = False
-    min_score: float = 0.3
+    min_score: float | None = None
     draw: str = "overlay"
     hands: bool = True
     face: bool = True
@@ -50,12 +54,16 @@ class PredictJob:
     openpose: bool = False
 
     def __post_init__(self) -> None:
-        if self.draw != "controlnet" and (not self.hands or not self.face or self.resolution):
+        is_plain = self.hands and self.face and self.resolution is None
+        if self.draw != "controlnet" and not is_plain:
             raise ValueError(
                 "--no-hands, --no-face and --resolution are for --draw controlnet alone"
             )
-        if self.resolution is not None and self.resolution < _CONTROL_STEP:
-            raise ValueError(f"--resolution is {self.resolution}; expected {_CONTROL_STEP} or more")
+        if self.draw != "overlay" and self.min_score is not None:
+            raise ValueError("--min-score is for --draw overlay alone; controlnet has its own")
+        least, most = _CONTROL_STEP, _LARGEST_CONTROL
+        if self.resolution is not None and not least <= self.resolution <= most:
+            raise ValueError(f"--resolution is {self.resolution}; expected {least} to {most}")
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ def predict(job: PredictJob) -> int:
     boxes = None if job.boxes_file is None else read_boxes(job.boxes_file)
     session = open_any_session(job.model, spec=job.spec)
     estimator = Estimator(session, flip_test=job.flip_test)
+    _check_skeleton(estimator.skeleton, job)
     done: list[_Done] = []
     for count, photo in enumerate(photos, 1):
         _show_progress(count, photos)
@@ -167,6 +176,14 @@ def _unique_names(stems: Iterable[str]) -> list[str]:
     return names
 
 
+def _check_skeleton(skeleton: Skeleton, job: PredictJob) -> None:
+    """Raise ValueError when poses of this skeleton cannot be drawn or written as asked."""
+    if job.draw == "controlnet":
+        controlnet(Poses.empty(skeleton), (1, 1))
+    if job.openpose and not set(skeleton.joints) & set(Skeleton.get("openpose25").joints):
+        raise ValueError(f"--openpose is for models of bodies; {job.model} gives {skeleton.name}")
+
+
 def _predict_photo(
     photo: _Photo,
     job: PredictJob,
@@ -181,6 +198,8 @@ def _predict_photo(
     times.append(perf_counter())
     picture = _draw(image, poses, job)
     times.append(perf_counter())
+    if job.draw == "controlnet" and len(poses) and not picture.any():
+        _report(f"{photo.name}: no joint is sure enough to be drawn; its picture is black")
     job.out.mkdir(parents=True, exist_ok=True)
     write_image(photo.picture, picture)
     if job.openpose:
@@ -194,7 +213,8 @@ def _draw(  # house rule: what is drawn, then how
     image_rgb: NDArray[np.uint8], poses: Poses, job: PredictJob
 ) -> NDArray[np.uint8]:
     if job.draw == "overlay":
-        return draw_overlay(image_rgb, poses, min_score=job.min_score)
+        min_score = _MIN_SCORE if job.min_score is None else job.min_score
+        return draw_overlay(image_rgb, poses, min_score=min_score)
     h, w = image_rgb.shape[:2]
     size_wh = _control_size((w, h), job.resolution)
     return controlnet(poses, size_wh, hands=job.hands, face=job.face, image_size_wh=(w, h))
@@ -206,6 +226,8 @@ def _control_size(size_wh: tuple[int, int], resolution: int | None) -> tuple[int
     # The sides that ControlNet's annotators work at.
     factor = resolution / min(size_wh) / _CONTROL_STEP
     w, h = (max(round(side * factor), 1) * _CONTROL_STEP for side in size_wh)
+    if w * h > _LARGEST_CONTROL**2:
+        raise ValueError(f"its picture at --resolution {resolution} would be too large: {w}x{h}")
     return w, h
 
 

@@ -1,13 +1,13 @@
 """PoseModel: backbone, head and spec; what is trained, saved, exported and deployed."""
 
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
+from posedistill.media import write_whole
 from posedistill.models.torch_session import TorchSession
 from posedistill.spec import IMAGENET_MEAN, IMAGENET_STD, METADATA_KEY, Spec
 
@@ -48,11 +48,13 @@ class PoseModel(nn.Module):
 
 
 def save(model: PoseModel, path: Path) -> None:
-    """Write weights and spec to a `.safetensors` file, whole or not at all."""
+    """Write weights and spec to a `.safetensors` file, whole or not at all.
+
+    Raises OSError where it cannot be written.
+    """
     state = {key: value.detach().contiguous().cpu() for key, value in model.state_dict().items()}
-    beside = path.with_name(path.name + ".partial")
-    save_file(state, beside, metadata={METADATA_KEY: model.spec.to_json()})
-    os.replace(beside, path)
+    data = serialise(state, metadata={METADATA_KEY: model.spec.to_json()})
+    write_whole(path, data)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], Spec]:

@@ -174,7 +174,7 @@ def _check_input(graph: Graph, spec: Spec) -> None:
         return
     hint = _HINTS.get(graph.inputs[0].type, "") if fits else ""
     raise ValueError(
-        f"{graph.path}: input is {listed(graph.inputs)}; "
+        f"{graph.path} takes {listed(graph.inputs)}; "
         f"the Spec says {expected} (N, 3, {h}, {w}){hint}"
     )
 
