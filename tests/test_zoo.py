@@ -35,7 +35,7 @@ def test_the_table_holds_what_is_published() -> None:
 @every_entry
 def test_every_name_finds_its_model_in_any_case(entry: Entry) -> None:
     for name in entry.all_names:
-        assert find(name) is find(name.upper()) is entry
+        assert find(name) == find(name.upper()) == entry
 
 
 def test_no_name_is_that_of_two_models() -> None:

@@ -25,9 +25,12 @@ def test_each_stage_lowers_its_own_loss_and_the_student_ships(tmp_path: Path) ->
     taught = f"objective.teacher={teacher}"
     fit(tiny("drawn-stage1-n", *run, start, taught, "objective.decay=False"), stage_one)
     fit(tiny("drawn-stage2-n", *run, f"objective.teacher={stage_one}"), stage_two)
-    for folder in (pretrain, teacher, stage_one, stage_two):
+    for folder in (pretrain, teacher, stage_two):
         seen = losses(folder)
         assert seen[-1] < seen[0], folder.name
+    # In eight people the feature loss of stage one leaps about; what the teacher says does not.
+    seen = losses(stage_one, "logit")
+    assert seen[-1] < 0.5 * seen[0]
 
     student = load(stage_two)
     report = export_onnx(student, tmp_path / "student.onnx")

@@ -45,8 +45,9 @@ def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tens
     return max(float((one[key].double() - other[key].double()).abs().max()) for key in one)
 
 
-def losses(run_dir: Path) -> list[float]:
-    """Give the total losses that a run logged, in order."""
+def losses(run_dir: Path, name: str | None = None) -> list[float]:
+    """Give the losses of a name that a run logged, in order; the totals without a name."""
     lines = (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
-    return [sum(row["losses"].values()) for row in rows if "losses" in row]
+    logged = [row["losses"] for row in rows if "losses" in row]
+    return [sum(row.values()) if name is None else row[name] for row in logged]
