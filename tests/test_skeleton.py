@@ -197,3 +197,49 @@ def test_converting_to_the_same_skeleton_changes_nothing(rng: np.random.Generato
     moved, moved_scores = convert_keypoints(points, scores, source=WHOLEBODY, target=WHOLEBODY)
     assert np.array_equal(moved, points)
     assert np.array_equal(moved_scores, scores)
+
+
+# Names of the README of Halpe-FullBody, in its order.
+HALPE_BODY = (
+    "Nose LEye REye LEar REar LShoulder RShoulder LElbow RElbow LWrist RWrist LHip RHip LKnee "
+    "RKnee LAnkle RAnkle Head Neck Hip LBigToe RBigToe LSmallToe RSmallToe LHeel RHeel"
+)
+
+
+def _published(joint: str) -> str:
+    words = ["hip"] if joint == "mid_hip" else joint.split("_")
+    side = {"left": "L", "right": "R"}.get(words[0], "")
+    return side + "".join(word.capitalize() for word in (words[1:] if side else words))
+
+
+@pytest.mark.parametrize("name", ["halpe26", "halpe136"])
+def test_the_bodies_of_halpe_have_the_published_order(name: str) -> None:
+    assert " ".join(map(_published, Skeleton.get(name).joints[:26])) == HALPE_BODY
+
+
+def test_face_and_hands_of_halpe_are_those_of_the_whole_body() -> None:
+    halpe = Skeleton.get("halpe136")
+    assert [len(index) for index in halpe.groups.values()] == [20, 6, 68, 21, 21]
+    assert halpe.joints[26:] == WHOLEBODY.joints[23:]
+    assert halpe.joints[94] == "left_hand_root"
+    assert halpe.joints[115] == "right_hand_root"
+
+
+def test_the_whole_body_is_all_of_halpe_but_head_neck_and_middle_of_the_hips() -> None:
+    halpe = Skeleton.get("halpe136")
+    assert set(halpe.joints) - set(WHOLEBODY.joints) == {"head", "neck", "mid_hip"}
+    back = WHOLEBODY.index_map(halpe)[halpe.index_map(WHOLEBODY)]
+    assert back.tolist() == list(range(133))
+
+
+def test_the_mirror_of_halpe_is_that_of_the_whole_body() -> None:
+    halpe = Skeleton.get("halpe136")
+    order = halpe.index_map(WHOLEBODY)
+    assert halpe.flip_permutation[order].tolist() == order[WHOLEBODY.flip_permutation].tolist()
+    assert [joint for joint in (17, 18, 19) if halpe.flip_permutation[joint] != joint] == []
+
+
+def test_every_joint_of_halpe_belongs_to_the_upper_or_the_lower_body_or_to_face_and_hands() -> None:
+    halpe = Skeleton.get("halpe26")
+    assert sorted(halpe.upper + halpe.lower) == list(range(26))
+    assert not any("knee" in halpe.joints[joint] for joint in halpe.upper)

@@ -32,7 +32,7 @@ class Skeleton:
         name: plain name, such as ``wholebody133``.
         joints: K joint names, in order.
         flip_permutation: (K,) index of the joint that takes joint k's place in a mirrored image.
-        sigmas: (K,) OKS constants of COCO and COCO-WholeBody.
+        sigmas: (K,) OKS constants of COCO and COCO-WholeBody; those of Halpe for its joints.
         links: pairs of joint indices to draw.
         groups: indices by group name (``body``, ``foot``, ``face``, ``left_hand``, ``right_hand``).
         upper, lower: joint indices that may be chosen by half-body augmentation.
@@ -69,8 +69,8 @@ class Skeleton:
     def names() -> tuple[str, ...]:
         """Give the names that `get` knows.
 
-        >>> Skeleton.names()
-        ('wholebody133', 'coco17', 'hand21', 'face68', 'mpii16', 'openpose18', 'openpose25')
+        >>> print(*Skeleton.names())
+        wholebody133 coco17 hand21 face68 mpii16 openpose18 openpose25 halpe136 halpe26
         """
         return tuple(_table())
 

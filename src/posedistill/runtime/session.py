@@ -78,14 +78,7 @@ class OnnxSession:
         providers: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path)
-        if threads is not None and threads < 1:
-            raise ValueError(f"threads is {threads}; expected 1 or more, or None")
-        session = _load(self.path, threads, _choose_providers(providers))
-        self.provider: str = session.get_providers()[0]
-        wanted = _wanted(providers)
-        if self.provider != wanted:
-            _logger.warning("%s runs on %s, not on %s", self.path.name, self.provider, wanted)
-        self._graph = Graph(session, self.path)
+        self._graph, self.provider = open_graph(self.path, threads=threads, providers=providers)
         self.spec = _find_spec(self._graph, spec)
 
     def __call__(self, crops: NDArray[np.uint8]) -> tuple[Floats, ...]:
@@ -124,6 +117,27 @@ class OnnxSession:
         )
         np.subtract(crops, mean, out=images)
         np.divide(images, std, out=images)
+
+
+def open_graph(
+    path: Path, *, threads: int | None = None, providers: Sequence[str] | None = None
+) -> tuple[Graph, str]:
+    """Load an `.onnx` file; give its graph and the provider that it really runs on.
+
+    threads, providers: as `OnnxSession` takes them; it raises and warns of the same.
+
+    >>> open_graph(Path("none.onnx"))
+    Traceback (most recent call last):
+    FileNotFoundError: no such model file: none.onnx
+    """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads is {threads}; expected 1 or more, or None")
+    session = _load(path, threads, _choose_providers(providers))
+    provider: str = session.get_providers()[0]
+    wanted = _wanted(providers)
+    if provider != wanted:
+        _logger.warning("%s runs on %s, not on %s", path.name, provider, wanted)
+    return Graph(session, path), provider
 
 
 def _wanted(providers: Sequence[str] | None) -> str:

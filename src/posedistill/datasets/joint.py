@@ -1,0 +1,143 @@
+"""Joint training: several data sets as one, each with a share of every epoch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posedistill.datasets.instance import Instance, PoseDataset
+from posedistill.skeleton import Skeleton
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Name one data set of a joint training.
+
+    Attributes:
+        dataset: the people.
+        ratio: draws from it in an epoch, as a multiple of its people: 0.1 takes another tenth in
+            each epoch, 2 shows everybody twice.
+        name: for messages.
+    """
+
+    dataset: PoseDataset
+    ratio: float = 1.0
+    name: str = ""
+
+
+class JointDataset:
+    """Join data sets: people one after the other, all in one skeleton.
+
+    Joints are matched by name; those that a source lacks have visible 0. Images and annotations are
+    numbered anew, from 1. A source with a ratio above 1 is listed as often as an epoch can show its
+    people, so that each of those times has an index, and with it an augmentation, of its own.
+    Raises ValueError without a source, for a ratio that is not above 0 or gives no draw at all, and
+    for a source that shares no joint with the skeleton.
+
+    >>> from posedistill.datasets.drawn import DrawnPeople
+    >>> many, few = Source(DrawnPeople(20), ratio=0.1), Source(DrawnPeople(3, seed=1), ratio=2)
+    >>> people = JointDataset([many, few])
+    >>> len(people.instances), people.samples_per_epoch, people.epoch_order(seed=0, epoch=0).shape
+    (26, 8, (8,))
+    """
+
+    def __init__(self, sources: Sequence[Source], *, skeleton: str = "wholebody133") -> None:
+        if not sources:
+            raise ValueError("a joint data set needs at least one source")
+        self.skeleton = Skeleton.get(skeleton)
+        self._images: list[tuple[PoseDataset, int]] = []
+        self._shares: list[_Share] = []
+        instances: list[Instance] = []
+        for number, source in enumerate(sources):
+            share = _Share(number, len(instances), len(source.dataset.instances), source.ratio)
+            _check(source, share, self.skeleton)
+            self._shares.append(share)
+            first_id = 1 + sum(earlier.count for earlier in self._shares[:-1])
+            instances += share.copies * self._taken(source.dataset, first_id)
+        self.instances: Sequence[Instance] = tuple(instances)
+
+    @property
+    def samples_per_epoch(self) -> int:
+        """Give how many samples an epoch holds; the same for every epoch."""
+        return sum(share.draws for share in self._shares)
+
+    def image(self, image_id: int) -> NDArray[np.uint8]:
+        """Give an image of one of the sources, (H, W, 3) RGB uint8.
+
+        Raises ValueError for an id that no instance has.
+        """
+        if not 1 <= image_id <= len(self._images):
+            raise ValueError(f"image {image_id}; ids of this data set are 1 to {len(self._images)}")
+        dataset, id_in_source = self._images[image_id - 1]
+        return dataset.image(id_in_source)
+
+    def epoch_order(self, seed: int, epoch: int) -> Indices:
+        """Give the instances that an epoch shows, shuffled, none of them twice.
+
+        Gives (samples_per_epoch,) int64; it depends on (seed, epoch) alone. Of a ratio below 1, the
+        parts of successive epochs do not overlap until too few people are left for another part;
+        then everybody is dealt anew.
+        """
+        order = np.concatenate([share.draw(seed, epoch) for share in self._shares])
+        return np.random.default_rng([seed, epoch]).permutation(order)
+
+    def _taken(self, dataset: PoseDataset, first_id: int) -> list[Instance]:
+        """Give the people of a source in this skeleton, with new ids, and take note of images."""
+        order = dataset.skeleton.index_map(self.skeleton)
+        image_ids: dict[int, int] = {}
+        taken = []
+        for number, instance in enumerate(dataset.instances):
+            if instance.image_id not in image_ids:
+                self._images.append((dataset, instance.image_id))
+                image_ids[instance.image_id] = len(self._images)
+            image_id, annotation_id = image_ids[instance.image_id], first_id + number
+            instance = replace(instance, image_id=image_id, annotation_id=annotation_id)
+            if dataset.skeleton is not self.skeleton:
+                keypoints = np.where(order[:, None] >= 0, instance.keypoints[order], 0)
+                visible = np.where(order >= 0, instance.visible[order], 0)
+                instance = replace(instance, keypoints=keypoints, visible=visible)
+            taken.append(instance)
+        return taken
+
+
+@dataclass(frozen=True)
+class _Share:
+    """Hold where the people of a source stand among all, and how often an epoch shows them."""
+
+    number: int
+    start: int
+    count: int
+    ratio: float
+
+    @property
+    def draws(self) -> int:
+        return round(self.ratio * self.count)
+
+    @property
+    def copies(self) -> int:
+        return -(-self.draws // self.count) if self.count else 0
+
+    def draw(self, seed: int, epoch: int) -> Indices:
+        whole, part = divmod(self.draws, self.count)
+        indices = np.arange(whole * self.count)
+        if part:
+            dealt, place = divmod(epoch, self.count // part)
+            deck = np.random.default_rng([seed, self.number, dealt, 1]).permutation(self.count)
+            indices = np.append(indices, whole * self.count + deck[place * part :][:part])
+        return self.start + indices
+
+
+def _check(source: Source, share: _Share, skeleton: Skeleton) -> None:
+    who = f"source {source.name or share.number}"
+    if not 0 < source.ratio < np.inf:
+        raise ValueError(f"{who} has ratio {source.ratio}; expected a number above 0")
+    if not share.draws:
+        raise ValueError(
+            f"{who} gives no sample: {share.count} people at ratio {source.ratio}; "
+            "raise its ratio or leave it out"
+        )
+    if (source.dataset.skeleton.index_map(skeleton) < 0).all():
+        raise ValueError(f"{who}: no joint of {source.dataset.skeleton.name} is in {skeleton.name}")
