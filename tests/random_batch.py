@@ -21,4 +21,5 @@ def random_batch(model: PoseModel, people: int, *, seed: int = 0) -> Batch:
         tuple(torch.from_numpy(target) for target in targets),
         torch.from_numpy(weights),
         torch.arange(people),
+        torch.zeros(people, dtype=torch.int64),
     )

@@ -11,6 +11,7 @@ from posedistill.media import (
     check_image,
     list_images,
     read_image,
+    read_reduced_image,
     write_image,
     write_whole,
 )
@@ -202,3 +203,70 @@ def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
 def test_a_missing_path_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="none"):
         list_images([tmp_path / "none"])
+
+
+def _smooth_jpeg(size_wh: tuple[int, int]) -> bytes:
+    photo = cv2.resize(_photo()[:12, :18], size_wh, interpolation=cv2.INTER_CUBIC)
+    _, data = cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, 98])
+    return bytes(data.tobytes())
+
+
+def _block_means(image: NDArray[np.uint8], factor: int) -> NDArray[np.float64]:
+    h, w = (side // factor for side in image.shape[:2])
+    whole = image[: h * factor, : w * factor].astype(np.float64)
+    return np.asarray(whole.reshape(h, factor, w, factor, 3).mean(axis=(1, 3)))
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4, 8])
+@pytest.mark.parametrize("size_wh", [(320, 240), (333, 251)], ids=["multiples", "odd sides"])
+def test_each_pixel_of_a_reduced_jpeg_is_the_mean_of_those_it_covers(
+    tmp_path: Path, size_wh: tuple[int, int], factor: int
+) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(_smooth_jpeg(size_wh))
+    image, taken = read_reduced_image(path, factor=factor)
+    means = _block_means(read_image(path), factor)
+    h, w = means.shape[:2]
+    assert taken == factor
+    assert image.shape == (-(-size_wh[1] // factor), -(-size_wh[0] // factor), 3)
+    # A shift by half a reduced pixel gives 2 to 10 grey levels here.
+    assert np.abs(image[:h, :w] - means)[1:-1, 1:-1].mean() < 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("size_wh", "expected"), [((320, 240), 8), ((324, 244), 4), ((334, 252), 2), ((333, 251), 1)]
+)
+def test_a_turned_photo_is_reduced_as_far_as_its_pixels_still_line_up(
+    tmp_path: Path, size_wh: tuple[int, int], expected: int, orientation: int
+) -> None:
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(_with_exif_orientation(_smooth_jpeg(size_wh), orientation))
+    image, taken = read_reduced_image(path, factor=8)
+    means = _block_means(read_image(path), taken)
+    assert taken == expected
+    assert image.shape == means.shape
+    assert np.abs(image - means)[1:-1, 1:-1].mean() < 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".bmp", ".tiff"])
+def test_other_formats_than_jpeg_come_whole(tmp_path: Path, suffix: str) -> None:
+    write_image(tmp_path / f"photo{suffix}", _photo())
+    image, taken = read_reduced_image(tmp_path / f"photo{suffix}", factor=4)
+    assert taken == 1
+    np.testing.assert_array_equal(image, read_image(tmp_path / f"photo{suffix}"))
+
+
+@pytest.mark.parametrize("kept", [0.02, 0.5, 0.99])
+def test_a_truncated_jpeg_is_refused_reduced_too(tmp_path: Path, kept: float) -> None:
+    data = _encode(".jpg", _photo())
+    (tmp_path / "cut.jpg").write_bytes(data[: int(kept * len(data))])
+    with pytest.raises(ValueError, match=r"cut\.jpg"):
+        read_reduced_image(tmp_path / "cut.jpg", factor=2)
+
+
+@pytest.mark.parametrize("factor", [0, 3, 16])
+def test_other_factors_are_refused(tmp_path: Path, factor: int) -> None:
+    write_image(tmp_path / "photo.jpg", _photo())
+    with pytest.raises(ValueError, match=f"factor is {factor}; expected one of 1, 2, 4, 8"):
+        read_reduced_image(tmp_path / "photo.jpg", factor=factor)

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from posedistill.cli_data import add_data
+from posedistill.cli_train import add_overfit, add_recipes, add_show_batch, add_train
+
 _EXTRAS = {
     "torch": "train",
     "lightning_fabric": "train",
@@ -18,6 +21,7 @@ _EXTRAS = {
     "onnxscript": "train",
     "tqdm": "evaluate",
     "faster_coco_eval": "evaluate",
+    "av": "data",
 }
 _MODEL = (
     "run folder, .safetensors or .onnx file, name of an embedded model, or of a published one "
@@ -72,7 +76,9 @@ def _message(error: Exception) -> str:
         if package in _EXTRAS:
             extra = _EXTRAS[package]
             return f"this needs {package}; install it with `pip install posedistill[{extra}]`"
-    return " ".join(str(error).split()) or type(error).__name__
+    # One line, but for lists of problems: those stay lists.
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    return "\n  ".join(line for line in lines if line) or type(error).__name__
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -157,54 +163,6 @@ def _predict(arguments: argparse.Namespace) -> int:
         openpose=arguments.openpose,
     )
     return predict(job)
-
-
-def _add_train(commands: "_Commands") -> argparse.ArgumentParser:
-    command = commands.add_parser("train", help="run a recipe; the same call again resumes it")
-    command.set_defaults(run=_train, log_level=logging.INFO)
-    add = command.add_argument
-    add("recipe", metavar="RECIPE", help="a name that `posedistill recipes` lists")
-    add("--run", required=True, type=Path, metavar="DIR", dest="run_dir", help="the run folder")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="change one value of the recipe, such as optim.lr=0.001; may be repeated",
-    )
-    return command
-
-
-def _train(arguments: argparse.Namespace) -> int:
-    from posedistill.recipes import get
-    from posedistill.train.fit import fit
-    from posedistill.train.recipe import override
-
-    fit(override(get(arguments.recipe), arguments.overrides), arguments.run_dir)
-    return 0
-
-
-def _add_recipes(commands: "_Commands") -> argparse.ArgumentParser:
-    command = commands.add_parser("recipes", help="list the recipes, or show one in full")
-    command.set_defaults(run=_recipes)
-    command.add_argument("name", nargs="?", metavar="NAME", help="the recipe to show")
-    return command
-
-
-def _recipes(arguments: argparse.Namespace) -> int:
-    from posedistill.recipes import RECIPES, get
-    from posedistill.train.recipe import describe
-
-    if arguments.name is not None:
-        print(describe(get(arguments.name)))
-        return 0
-    width = max(map(len, RECIPES))
-    for name, recipe in RECIPES.items():
-        written = getattr(recipe, "func", recipe)  # most are functools.partial of a size
-        summary = (written.__doc__ or "").strip().partition("\n")[0]
-        print(f"{name:{width}}  {summary}")
-    return 0
 
 
 def _add_evaluate(commands: "_Commands") -> argparse.ArgumentParser:
@@ -390,11 +348,14 @@ def _add_flip_test(command: argparse.ArgumentParser) -> None:
 
 _COMMANDS = (
     _add_predict,
-    _add_train,
-    _add_recipes,
+    add_train,
+    add_recipes,
+    add_show_batch,
+    add_overfit,
     _add_evaluate,
     _add_score,
     _add_export,
     _add_convert,
     _add_models,
+    add_data,
 )

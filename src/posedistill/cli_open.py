@@ -1,10 +1,8 @@
 """Open what a command is given as a model: embedded, a file, a run folder, or a published one."""
 
 import logging
-import os
 import shlex
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from posedistill import weights, zoo
 from posedistill.cli_models import fetch_with_progress
@@ -130,19 +128,6 @@ def _files_to_take(name: str, entry: Entry) -> list[str]:
 def _open_entry(file_name: str, entry: Entry) -> Session:
     if file_name.endswith(".onnx"):
         return _open_onnx(str(fetch_with_progress(file_name)), entry.spec(normalised=True))
-    return _open_torch(_converted(file_name, entry))
+    from posedistill.models.published import published_model  # before a download in vain
 
-
-def _converted(file_name: str, entry: Entry) -> Path:
-    """Give the model file of a published checkpoint, made beside it in the cache at first."""
-    from posedistill.models.convert import convert  # before a download that would be in vain
-
-    ours = weights.cache_dir() / Path(file_name).with_suffix(".safetensors")
-    if ours.is_file():
-        return ours
-    checkpoint = fetch_with_progress(file_name)
-    with TemporaryDirectory(prefix=".convert-", dir=ours.parent) as folder:
-        whole = Path(folder, ours.name)
-        convert(checkpoint, whole, licence=entry.licence, data_card=entry.data_card)
-        os.replace(whole, ours)
-    return ours
+    return _open_torch(published_model(file_name, fetch=fetch_with_progress))

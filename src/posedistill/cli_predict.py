@@ -14,9 +14,9 @@ from posedistill import __version__
 from posedistill.cli_open import open_any_session
 from posedistill.draw import controlnet
 from posedistill.draw.overlay import draw_overlay
+from posedistill.formats.boxes_json import read_boxes
 from posedistill.formats.coco_json import ImagePoses, write_annotations
 from posedistill.formats.openpose_json import write_openpose
-from posedistill.json_file import read_json
 from posedistill.media import list_images, read_image, write_image
 from posedistill.poses import Poses
 from posedistill.runtime.estimator import Estimator
@@ -111,39 +111,6 @@ def predict(job: PredictJob) -> int:
     print(f"\n{len(done)} of {len(photos)} photos done by {job.model} on ", end="")
     print(f"{estimator.session.provider}; pictures and {_POSES_FILE} are in {job.out}")
     return 0 if len(done) == len(photos) else 1
-
-
-def read_boxes(path: Path) -> dict[str, NDArray[np.float64]]:
-    """Read a boxes file: a JSON object from image file name to a list of x1, y1, x2, y2.
-
-    Gives (N, 4) pixels by name. Raises FileNotFoundError, and ValueError naming the entry.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     file = Path(folder, "boxes.json")
-    ...     _ = file.write_text('{"a.jpg": [[10, 20, 110, 320]]}')
-    ...     read_boxes(file)["a.jpg"].tolist()
-    [[10.0, 20.0, 110.0, 320.0]]
-    """
-    record = read_json(path, kind="boxes file")
-    if not isinstance(record, dict):
-        raise ValueError(
-            f'{path}: expected an object such as {{"a.jpg": [[x1, y1, x2, y2]]}}, '
-            f"found {type(record).__name__}"
-        )
-    return {name: _boxes(boxes, f"{path}: {name!r}") for name, boxes in record.items()}
-
-
-def _boxes(boxes: object, where: str) -> NDArray[np.float64]:
-    try:
-        array = np.array(boxes, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where} has boxes that are no numbers: {boxes!r:.80}") from error
-    if array.shape == (0,):
-        return array.reshape(0, 4)
-    if array.ndim != 2 or array.shape[1] != 4:
-        raise ValueError(f"{where} expects a list of [x1, y1, x2, y2], found {boxes!r:.80}")
-    return array
 
 
 def _plan(paths: Sequence[Path], out: Path) -> list[_Photo]:

@@ -1,7 +1,7 @@
 """Media: images and folders in, images out."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,6 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
+_JPEG_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
+_REDUCED_FLAGS = {
+    1: cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 _SIGNATURES = {
     b"\xff\xd8": "a JPEG image",
     b"\x89PNG\r\n\x1a\n": "a PNG image",
@@ -39,13 +46,51 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     ...     read_image(f"{folder}/red.png")[0, 0].tolist()
     [255, 0, 0]
     """
-    path = Path(path)
-    data = _read_bytes(path)
+    return _decode(_read_bytes(Path(path)), Path(path))
+
+
+def read_reduced_image(
+    path: str | os.PathLike[str], *, factor: int
+) -> tuple[NDArray[np.uint8], int]:
+    """Read an image as `read_image`, a JPEG at 1 / factor of its size, which is faster.
+
+    factor: 1, 2, 4 or 8. Gives the image and the factor it has been reduced by, which is smaller
+    for other formats, and for a photo with EXIF data whose sides are no multiples of it. Pixel x of
+    it covers pixels factor * x to factor * x + factor - 1 of the whole, so that (x - (factor - 1)
+    / 2) / factor is where x of the whole lies; sides are rounded up.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_image(f"{folder}/red.jpg", np.full((18, 33, 3), (255, 0, 0), np.uint8))
+    ...     image, factor = read_reduced_image(f"{folder}/red.jpg", factor=4)
+    >>> image.shape, factor
+    ((5, 9, 3), 4)
+    """
+    if factor not in _REDUCED_FLAGS:
+        raise ValueError(
+            f"factor is {factor}; expected one of {', '.join(map(str, _REDUCED_FLAGS))}"
+        )
+    data = _read_bytes(Path(path))
+    factor = _usable_factor(data, factor)
+    return _decode(data, Path(path), factor=factor), factor
+
+
+def _usable_factor(data: bytes, factor: int) -> int:
+    header = data[: _jpeg_scan(data)] if data.startswith(b"\xff\xd8\xff") else b""
+    sides_hw = _jpeg_sides_hw(header)
+    if sides_hw is None:
+        return 1
+    if b"Exif\0\0" in header:  # turned after it is reduced: rounded sides would shift it
+        while any(side % factor for side in sides_hw):
+            factor //= 2
+    return factor
+
+
+def _decode(data: bytes, path: Path, *, factor: int = 1) -> NDArray[np.uint8]:
     if _is_truncated(data):
         raise ValueError(f"{path}: the image is truncated after {len(data)} bytes; fetch it again")
     try:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED_FLAGS[factor])
     except cv2.error as error:
         raise ValueError(f"{path}: OpenCV cannot decode it: {error}".strip()) from error
     if image is None:
@@ -73,15 +118,32 @@ def _is_truncated(data: bytes) -> bool:
 
 def _jpeg_scan(data: bytes) -> int:
     """Give where the first scan starts, past an EXIF thumbnail with an end marker of its own."""
+    *_, (_, position) = _jpeg_segments(data)
+    return position
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Give marker and position of each segment up to the first scan; 0 and where it breaks off."""
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
-        if data[position + 1] == 0xDA:
-            return position
-        if data[position + 1] == 0xFF:
+        marker = data[position + 1]
+        if marker == 0xFF:
             position += 1
             continue
+        yield marker, position
+        if marker == 0xDA:
+            return
         position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return position
+    yield 0, position
+
+
+def _jpeg_sides_hw(data: bytes) -> tuple[int, int] | None:
+    """Give the height and width that the frame header of a JPEG names; None without one."""
+    for marker, position in _jpeg_segments(data):
+        if marker in _JPEG_FRAMES and len(data) >= position + 9:
+            h, w = (data[position + start : position + start + 2] for start in (5, 7))
+            return int.from_bytes(h, "big"), int.from_bytes(w, "big")
+    return None
 
 
 def _looks_like(data: bytes) -> str:

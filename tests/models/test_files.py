@@ -145,3 +145,15 @@ def test_a_backbone_of_another_size_is_refused_whole(file: Path) -> None:
     with pytest.raises(ValueError, match=r"\(rtmpose-t\) does not fit"):
         load_backbone(larger.backbone, file)
     assert _are_equal(larger.backbone.state_dict(), before)
+
+
+def test_a_backbone_starts_from_a_published_checkpoint(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source = build("cspnext-t-heatmap", "coco17")
+    torch.save({"meta": {}, "state_dict": source.state_dict()}, tmp_path / "cspnext.pth")
+    model = build("rtmpose-t")
+    load_backbone(model.backbone, tmp_path / "cspnext.pth")
+    for name, value in source.backbone.state_dict().items():
+        assert torch.equal(model.backbone.state_dict()[name], value), name
+    with pytest.raises(ValueError, match="backbone of .* does not fit"):
+        load_backbone(build("rtmpose-s").backbone, tmp_path / "cspnext.pth")

@@ -34,6 +34,7 @@ def _join(first: Batch, second: Batch) -> Batch:
         tuple(torch.cat(pair) for pair in zip(first.targets, second.targets, strict=True)),
         torch.cat([first.weights, second.weights]),
         torch.cat([first.indices, second.indices]),
+        torch.cat([first.views, second.views]),
     )
 
 

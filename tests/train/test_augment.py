@@ -1,6 +1,8 @@
 """Augmentation: pixels and keypoints move together, and each change stays in its bounds."""
 
-from dataclasses import replace
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from posedistill.crop import box_matrices, transform_points, warp
+from posedistill.datasets.coco import CocoDataset
 from posedistill.datasets.instance import Instance
 from posedistill.skeleton import Skeleton
-from posedistill.train.augment import AugmentConfig, Sample, augment
+from posedistill.train.augment import AugmentConfig, Sample, augment, augment_from
 
 Image = NDArray[np.uint8]
 SKELETON = Skeleton.get("coco17")
@@ -236,3 +239,127 @@ def test_blurs_smooth_noise(config: AugmentConfig) -> None:
     blurred = _augment(image, person, config).image.astype(float)
     steps = [np.abs(np.diff(crop, axis=2)).mean() for crop in (plain, blurred)]
     assert steps[1] < 0.6 * steps[0]
+
+
+def test_a_generator_gives_the_samples_that_it_always_gave() -> None:
+    """The values are those of the first release, so that published runs can be repeated."""
+    image, person = _noise(), _dots()[1]
+    config = replace(AugmentConfig(), hsv=(0, 0, 0), blur=0, median_blur=0)
+    pixels, places, left = 0, 0, []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        sample = augment(image, person, skeleton=SKELETON, size_wh=SIZE_WH, config=config, rng=rng)
+        pixels = zlib.crc32(np.ascontiguousarray(sample.image).tobytes(), pixels)
+        places = zlib.crc32(np.rint(sample.keypoints * 100).astype("<i4").tobytes(), places)
+        left.append(int(rng.integers(1000)))
+    assert left == [175, 134, 187, 648, 929, 392, 122, 553, 590, 705, 933, 670]
+    assert places == 3324147349
+    assert pixels == 226728877
+
+
+def _plain_colours_and_blurs(crop: Image, rng: np.random.Generator) -> Image:
+    """Do step by step what the pipeline says, in the order of its draws."""
+    gains = (rng.uniform(-1, 1, 3) * (5, 30, 30) * rng.integers(0, 2, 3)).astype(int)
+    if gains.any():
+        hsv = cv2.cvtColor(crop, cv2.COLOR_RGB2HSV).astype(int) + gains
+        hsv[..., 0] %= 180
+        crop = np.asarray(
+            cv2.cvtColor(np.clip(hsv, 0, 255).astype(np.uint8), cv2.COLOR_HSV2RGB), np.uint8
+        )
+    does_blur, does_median = rng.random(2) < 0.5
+    kernels = rng.choice([3, 5, 7], 2).tolist()
+    crop = np.asarray(cv2.blur(crop, (kernels[0],) * 2), np.uint8) if does_blur else crop
+    return np.asarray(cv2.medianBlur(crop, kernels[1]), np.uint8) if does_median else crop
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_colours_and_blurs_are_those_of_plain_steps_to_the_bit(seed: int) -> None:
+    image, person = _noise(), _dots()[1]
+    config = replace(NOTHING, hsv=(5, 30, 30), blur=0.5, median_blur=0.5)
+    sample = _augment(image, person, config, seed)
+    rng = np.random.default_rng(seed)
+    rng.random(2)  # half body, flip
+    draws = rng.standard_normal(4)
+    while (outside := np.abs(draws) > 1).any():
+        draws[outside] = rng.standard_normal(int(outside.sum()))
+    rng.random(2)  # shift, rotation
+    plain = _augment(image, person, NOTHING, seed).image.transpose(1, 2, 0)
+    wanted = _plain_colours_and_blurs(np.ascontiguousarray(plain), rng)
+    np.testing.assert_array_equal(sample.image, wanted.transpose(2, 0, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Whole:
+    """Give the people of a data set, and whole images alone."""
+
+    inner: CocoDataset
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return self.inner.skeleton
+
+    @property
+    def instances(self) -> list[Instance]:
+        return list(self.inner.instances)
+
+    def image(self, image_id: int) -> Image:
+        return self.inner.image(image_id)
+
+
+def _photo_of(folder: Path, factor: float) -> CocoDataset:
+    """Give the scene of `_dots` as a JPEG of another size, on smooth colours, and its person."""
+    image, person = _dots()
+    colours = cv2.resize(_noise()[:12, :12], (320, 340), interpolation=cv2.INTER_CUBIC) // 3
+    scene = cv2.GaussianBlur(np.where(image > 0, image, colours).astype(np.uint8), (0, 0), 3)
+    large = cv2.resize(scene, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    _, data = cv2.imencode(".jpg", large[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    path = folder / f"photo{factor}.jpg"
+    path.write_bytes(data.tobytes())
+    points = (person.keypoints + 0.5) * factor - 0.5
+    shown = replace(person, box_xyxy=person.box_xyxy * factor, keypoints=points.astype(np.float32))
+    return CocoDataset(SKELETON, [shown], {1: path})
+
+
+def _from(data: CocoDataset | _Whole, seed: int, config: AugmentConfig) -> Sample:
+    rng = np.random.default_rng(seed)
+    return augment_from(data, data.instances[0], size_wh=SIZE_WH, config=config, rng=rng)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("change", ["flip", "rotation", "scale", "half body", "all at once"])
+@pytest.mark.parametrize("factor", [3.0, 6.03, 11.5], ids=["half", "quarter", "eighth"])
+def test_a_reduced_image_gives_nearly_the_same_crop_and_the_same_keypoints(
+    tmp_path: Path, factor: float, change: str, seed: int
+) -> None:
+    data = _photo_of(tmp_path, factor)
+    config = CHANGES[change]
+    sample, whole = _from(data, seed, config), _from(_Whole(data), seed, config)
+    np.testing.assert_array_equal(sample.keypoints, whole.keypoints)
+    difference = np.abs(sample.image.astype(int) - whole.image)
+    # 0.5 and 3 at most; without the shift of (factor - 1) / 2 they reach 1.0 and 12.
+    assert difference.mean() < 0.7
+    assert np.percentile(difference, 99) < 5
+
+
+def test_images_are_reduced_as_far_as_the_crop_allows_and_no_further(tmp_path: Path) -> None:
+    taken = []
+
+    class Watched(CocoDataset):
+        def reduced_image(self, image_id: int, factor: int) -> tuple[Image, int]:
+            taken.append(factor)
+            return super().reduced_image(image_id, factor)
+
+    for factor in (0.6, 1.5, 3.0, 6.0, 13.0):
+        data = _photo_of(tmp_path, factor)
+        _from(Watched(SKELETON, data.instances, data.image_paths), 0, NOTHING)
+    # The padded box is 325 pixels tall where the crop has 256.
+    assert taken == [2, 4, 8]
+
+
+def test_a_small_person_gives_the_crop_of_the_whole_image_to_the_bit(tmp_path: Path) -> None:
+    data = _photo_of(tmp_path, 1.0)
+    for seed in range(4):
+        sample = _from(data, seed, AugmentConfig())
+        whole = _augment(data.image(1), data.instances[0], AugmentConfig(), seed)
+        np.testing.assert_array_equal(sample.image, whole.image)
+        np.testing.assert_array_equal(sample.keypoints, whole.keypoints)

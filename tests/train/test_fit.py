@@ -1,21 +1,26 @@
 """Whole runs: what they leave behind, that they resume exactly, on one process or two."""
 
 import json
+import logging
 import os
-import signal
+import shutil
 import subprocess
 import sys
-import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from posedistill.datasets.drawn import DrawnPeople
+from posedistill.datasets.instance import PoseDataset
+from posedistill.media import read_image
 from posedistill.models import load
 from posedistill.runtime.estimator import Estimator
+from posedistill.train.data import ValidationFiles
 from posedistill.train.fit import fit
-from tests.train.tiny import command_line, largest_difference, losses, state, tiny
+from tests.train.tiny import largest_difference, losses, state, tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,21 +64,63 @@ def test_a_stopped_run_resumes_with_the_statistics_that_its_teacher_had(tmp_path
     assert largest_difference(whole.backbone.state_dict(), teacher) > 1e-3
 
 
+@dataclass(frozen=True)
+class UntestedData:
+    """Draw people to train on, none to evaluate on."""
+
+    def training(self) -> PoseDataset:
+        return DrawnPeople(16, size=64)
+
+    def validation(self, run_dir: Path) -> ValidationFiles | None:
+        return None
+
+
+def test_without_validation_the_last_averaged_model_is_the_best(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    recipe = replace(tiny("drawn-rtmpose-n", "epochs=2"), data=UntestedData())  # type: ignore[arg-type]  # a kind of data of the test
+    model = fit(recipe, tmp_path)
+    assert largest_difference(load(tmp_path).state_dict(), model.state_dict()) == 0
+    assert "epoch 2: there are no labels to evaluate on" in caplog.text
+    assert not (tmp_path / "sheets").exists()
+
+
+def test_each_evaluation_leaves_a_sheet_of_predictions(tmp_path: Path) -> None:
+    fit(tiny("drawn-rtmpose-n", "epochs=4", "evaluate_every=2"), tmp_path)
+    names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
+    assert names == ["epoch-0002.jpg", "epoch-0004.jpg"]
+    assert read_image(tmp_path / "sheets" / names[0]).shape == (256, 4 * 192, 3)
+
+
+def test_an_error_picks_the_model_with_the_lowest(tmp_path: Path) -> None:
+    fit(tiny("drawn-pretrain-n", "epochs=4", "evaluate_every=1", "best_by=face/NME"), tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    errors = [row["scores"]["face/NME"] for row in rows if "scores" in row]
+    assert len(errors) == 4
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert saved["best_score"] == -min(errors)
+
+
+@pytest.mark.parametrize("option", ["channels_last=false", "views=1", "num_workers=1"])
+def test_an_option_that_changes_no_number_leaves_the_losses_alone(
+    tmp_path: Path, option: str
+) -> None:
+    fit(tiny("drawn-rtmpose-n", "epochs=1"), tmp_path / "plain")
+    fit(tiny("drawn-rtmpose-n", "epochs=1", option), tmp_path / "other")
+    assert losses(tmp_path / "other") == pytest.approx(losses(tmp_path / "plain"), rel=1e-4)
+
+
 @pytest.mark.slow
-def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    more = ["epochs=3", "num_workers=1"]
-    words = [sys.executable, "-m", "posedistill"]
-    whole = command_line("drawn-rtmpose-n", tmp_path / "whole", more=more)
-    subprocess.run([*words, *whole], env=_environment(), check=True, capture_output=True)
-    broken = [*words, *command_line("drawn-rtmpose-n", tmp_path / "broken", more=more)]
-    process = subprocess.Popen(broken, env=_environment(), stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "broken" / "last.pt").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the run was over before it could be killed"
-    subprocess.run(broken, env=_environment(), check=True, capture_output=True)
-    assert largest_difference(state(tmp_path / "whole"), state(tmp_path / "broken")) <= 1e-6
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
+def test_a_compiled_run_learns_the_same(tmp_path: Path) -> None:
+    fit(tiny("drawn-rtmpose-n", "epochs=1"), tmp_path / "teacher", stop_at=4)
+    # stage two, as compiling a head takes seconds and a backbone minutes
+    run = ["epochs=1", "optim.warmup_steps=100", f"teacher={tmp_path / 'teacher'}"]
+    plain = fit(tiny("drawn-stage2-n", *run), tmp_path / "plain")
+    compiled = fit(tiny("drawn-stage2-n", *run, "compile=true"), tmp_path / "compiled")
+    assert largest_difference(plain.state_dict(), compiled.state_dict()) <= 1e-4
+    assert load(tmp_path / "compiled").spec == plain.spec
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """Recipes: overrides by name and type, and every recipe that comes with the package."""
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch
 from posedistill.models import build
 from posedistill.objectives.dwpose import StageOneConfig
 from posedistill.recipes import RECIPES, get
-from posedistill.train.data import DrawnData
+from posedistill.train.data import DrawnData, UnlabelledData
 from posedistill.train.recipe import Recipe, describe, override, to_json
 
 every_recipe = pytest.mark.parametrize("name", RECIPES)
@@ -93,6 +94,72 @@ def test_later_overrides_win_and_the_recipe_stays_as_it_was() -> None:
 def test_a_wrong_assignment_says_what_is_wrong(assignment: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         override(Recipe("example"), [assignment])
+
+
+@pytest.mark.parametrize(
+    ("name", "assignment", "path", "wanted"),
+    [
+        ("drawn-stage1-n", "teacher=runs/a", "objective.teacher", "runs/a"),
+        ("drawn-stage1-n", "lr=0.5", "optim.lr", 0.5),
+        ("rtmpose-t", "data=people", "data.root", "people"),
+    ],
+)
+def test_a_short_key_stands_for_a_long_one(
+    name: str, assignment: str, path: str, wanted: object
+) -> None:
+    long = override(get(name), [f"{path}={wanted}"])
+    assert override(get(name), [assignment]) == long
+    assert _value(long, path) == wanted
+
+
+def test_photos_without_labels_are_named_by_the_same_short_key() -> None:
+    recipe = Recipe("example", data=UnlabelledData())
+    assert _value(override(recipe, ["data=photos"]), "data.source") == "photos"
+
+
+@pytest.mark.parametrize(
+    ("name", "assignment", "message"),
+    [
+        ("rtmpose-t", "teacher=a", "short for objective.teacher, .* objective is SupervisedConfig"),
+        ("drawn-rtmpose-t", "data=a", "short for data.source or data.root, .* data is DrawnData"),
+        ("rtmpose-t", "xyz=1", "short forms: teacher, data, lr"),
+        ("rtmpose-t", "techer=1", "did you mean 'teacher'"),
+    ],
+)
+def test_a_short_key_that_stands_for_nothing_says_so(
+    name: str, assignment: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        override(get(name), [assignment])
+
+
+@dataclass(frozen=True)
+class _Choices:
+    kind: Literal["dark", "none"] = "none"
+    sides: tuple[int, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("assignment", "wanted"),
+    [
+        ("data.kind=dark", _Choices("dark")),
+        ("data.sides=3,4,5", _Choices(sides=(3, 4, 5))),
+        ("data.sides=()", _Choices()),
+    ],
+)
+def test_one_of_some_words_and_any_number_of_values_are_read(
+    assignment: str, wanted: _Choices
+) -> None:
+    recipe = Recipe("example", data=_Choices())  # type: ignore[arg-type]  # stands in for data
+    assert _value(override(recipe, [assignment]), "data") == wanted
+
+
+def test_another_word_and_a_value_of_another_type_are_refused() -> None:
+    recipe = Recipe("example", data=_Choices())  # type: ignore[arg-type]  # stands in for data
+    with pytest.raises(ValueError, match="data.kind takes"):
+        override(recipe, ["data.kind=other"])
+    with pytest.raises(ValueError, match="data.sides takes"):
+        override(recipe, ["data.sides=1,a"])
 
 
 def test_a_flag_is_no_number() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from posedistill.datasets.instance import Instance
 from posedistill.json_file import read_json
-from posedistill.media import read_image
+from posedistill.media import read_image, read_reduced_image
 from posedistill.skeleton import Skeleton
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,10 @@ class CocoDataset:
     def image(self, image_id: int) -> NDArray[np.uint8]:
         """Give an image, (H, W, 3) RGB uint8."""
         return read_image(self.image_paths[image_id])
+
+    def reduced_image(self, image_id: int, factor: int) -> tuple[NDArray[np.uint8], int]:
+        """Give an image at 1 / factor of its size if it is a JPEG, and the factor it has."""
+        return read_reduced_image(self.image_paths[image_id], factor=factor)
 
 
 def read_coco(annotations: Path, images_dir: Path, *, skeleton: str = "coco17") -> CocoDataset:

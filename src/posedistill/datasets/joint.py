@@ -141,3 +141,27 @@ def _check(source: Source, share: _Share, skeleton: Skeleton) -> None:
         )
     if (source.dataset.skeleton.index_map(skeleton) < 0).all():
         raise ValueError(f"{who}: no joint of {source.dataset.skeleton.name} is in {skeleton.name}")
+
+
+def samples_per_epoch(data: PoseDataset) -> int:
+    """Give how many samples an epoch of any data set holds.
+
+    >>> from posedistill.datasets.drawn import DrawnPeople
+    >>> samples_per_epoch(DrawnPeople(20))
+    20
+    """
+    return data.samples_per_epoch if isinstance(data, JointDataset) else len(data.instances)
+
+
+def epoch_order(  # house rule: of what, then when
+    data: PoseDataset, seed: int, epoch: int
+) -> Indices:
+    """Give the instances that an epoch of any data set shows, shuffled by (seed, epoch) alone.
+
+    >>> from posedistill.datasets.drawn import DrawnPeople
+    >>> sorted(epoch_order(DrawnPeople(3), 0, 5).tolist())
+    [0, 1, 2]
+    """
+    if isinstance(data, JointDataset):
+        return data.epoch_order(seed, epoch)
+    return np.random.default_rng([seed, epoch]).permutation(len(data.instances))

@@ -3,8 +3,9 @@
 import difflib
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
+from posedistill.models.pickled import read_checkpoint
 from posedistill.models.pose_model import PoseModel, read_weights
 from posedistill.models.rtmpose import MODELS
 
@@ -54,12 +55,25 @@ def load(path: str | Path) -> PoseModel:
 def load_backbone(backbone: nn.Module, path: str | Path) -> None:
     """Start a backbone from that of a saved model, all of it (strict), heads may differ.
 
-    Raises ValueError when the backbones do not fit.
+    path: as for `load`, or a published checkpoint (`.pth`) with `backbone.` weights, such as those
+    of CSPNeXt that RTMPose starts from. Raises ValueError when the backbones do not fit.
     """
-    source = load(path)
+    path = Path(path)
+    state, name = _backbone_of_checkpoint(path) if path.suffix == ".pth" else _backbone_of(path)
     try:
-        backbone.load_state_dict(source.backbone.state_dict(), strict=True)
+        backbone.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        raise ValueError(
-            f"the backbone of {path} ({source.spec.architecture}) does not fit: {error}"
-        ) from error
+        raise ValueError(f"the backbone of {path} ({name}) does not fit: {error}") from error
+
+
+def _backbone_of(path: Path) -> tuple[dict[str, Tensor], str]:
+    source = load(path)
+    return source.backbone.state_dict(), source.spec.architecture
+
+
+def _backbone_of_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
+    from posedistill.models.convert import plain_weights  # which builds models by this module
+
+    weights, taken = plain_weights(read_checkpoint(path))
+    prefix = "backbone."
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}, taken

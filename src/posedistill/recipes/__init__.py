@@ -1,5 +1,5 @@
 """Recipes: complete training runs as functions, by name."""
 
-from posedistill.recipes.table import RECIPES, get
+from posedistill.recipes.table import RECIPES, get, launch_lines
 
-__all__ = ["RECIPES", "get"]
+__all__ = ["RECIPES", "get", "launch_lines"]

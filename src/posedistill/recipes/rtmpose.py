@@ -1,34 +1,82 @@
-"""RTMPose on COCO-WholeBody, supervised, and the heatmap pre-training of its backbone."""
+"""RTMPose on COCO-WholeBody, COCO + UBody or COCO's body joints, and what its backbone starts from.
+
+Constants: the published configurations (MMPose, configs/wholebody_2d_keypoint/rtmpose and
+configs/body_2d_keypoint/rtmpose); scores: their tables.
+"""
+
+from dataclasses import replace
 
 from posedistill.objectives.supervised import SupervisedConfig
 from posedistill.train.augment import AugmentConfig
+from posedistill.train.data import CocoData, CocoUBodyData
 from posedistill.train.optim import OptimConfig
 from posedistill.train.recipe import ModelConfig, Recipe
 
+SMALL, LARGE = (192, 256), (288, 384)
 LATE_AUGMENT = AugmentConfig(shift=0.0, scale=(0.75, 1.25), rotation=60.0, dropout=0.5)
+_X_AUGMENT = AugmentConfig(scale=(0.5, 1.5), rotation=90.0)
+_PUBLISHED = {
+    ("m", SMALL): 58.2,
+    ("l", SMALL): 61.1,
+    ("l", LARGE): 64.8,
+    ("x", LARGE): 65.3,
+}
+_PUBLISHED_BODY = {"t": 68.5, "s": 72.2, "m": 75.8, "l": 76.5}
 
 
-def rtmpose(size: str, input_size_wh: tuple[int, int] = (192, 256)) -> Recipe:
-    """Give RTMPose of a size on COCO-WholeBody, 270 epochs, global batch 512.
+def rtmpose(
+    size: str, input_size_wh: tuple[int, int] = SMALL, *, with_ubody: bool = False
+) -> Recipe:
+    """Give RTMPose of a size on 133 keypoints, 270 epochs, global batch 512 (256 at 384x288).
 
-    Launch: `torchrun --nproc-per-node 8 -m posedistill train rtmpose-m --run runs/m --set
-    model.backbone_from=runs/pretrain-m`. Published: 58.2 whole AP for m at 256x192 with an
-    AIC+COCO pre-trained backbone. Not yet run.
+    On COCO-WholeBody, with_ubody on COCO + UBody (see `posedistill data ubody`). The published
+    ones start from a backbone trained on the body joints of AIC and COCO, x on those of seven sets
+    (`--set model.backbone_from=...`; `pretrain-*` make one). Not yet run.
 
     >>> rtmpose("t").batch_size
     512
     """
-    is_large_input = input_size_wh == (288, 384)
-    return Recipe(
-        name=f"rtmpose-{size}" + ("-384" if is_large_input else ""),
+    is_large = input_size_wh == LARGE
+    score = _PUBLISHED.get((size, input_size_wh)) if not with_ubody else None
+    recipe = Recipe(
+        name=f"rtmpose-{size}" + ("-384" if is_large else "") + ("-ucoco" if with_ubody else ""),
         model=ModelConfig(f"rtmpose-{size}", input_size_wh=input_size_wh),
-        objective=SupervisedConfig(people_scale=32.0 if is_large_input else 64.0),
+        objective=SupervisedConfig(people_scale=32.0 if is_large else 64.0),
         optim=OptimConfig(clip_norm=35.0 if size == "x" else None),
-        late_augment=LATE_AUGMENT,
+        augment=_X_AUGMENT if size == "x" else AugmentConfig(),
+        late_augment=(replace(_X_AUGMENT, shift=0.0, dropout=0.5) if size == "x" else LATE_AUGMENT),
         late_epochs=30,
         epochs=270,
-        batch_size=256 if is_large_input else 512,
+        batch_size=256 if is_large else 512,
         num_workers=8,
+        expected="not published" if score is None else f"{score} whole AP",
+    )
+    return replace(recipe, data=CocoUBodyData()) if with_ubody else recipe
+
+
+def body(size: str) -> Recipe:
+    """Give RTMPose of a size on COCO's 17 body keypoints, 420 epochs, global batch 2048.
+
+    As published: no weight decay for t and s. Their scores are of models that saw AIC too; t has
+    no averaged weights there, here it has. Not yet run.
+
+    >>> body("m").model.skeleton
+    'coco17'
+    """
+    decay = 0.0 if size in "ts" else 0.05
+    return Recipe(
+        name=f"rtmpose-{size}-body",
+        model=ModelConfig(f"rtmpose-{size}", skeleton="coco17"),
+        data=CocoData(),
+        objective=SupervisedConfig(people_scale=256.0),
+        optim=OptimConfig(weight_decay=decay),
+        late_augment=LATE_AUGMENT,
+        late_epochs=30,
+        epochs=420,
+        batch_size=2048,
+        num_workers=8,
+        best_by="body/AP",
+        expected=f"{_PUBLISHED_BODY[size]} body AP",
     )
 
 
@@ -36,7 +84,7 @@ def pretrain(size: str) -> Recipe:
     """Give CSPNeXt of a size with heatmaps on COCO-WholeBody, to start RTMPose from.
 
     RTMPose starts from a backbone trained this way on AIC+COCO body joints (Jiang et al., 2023);
-    here on all 133. Launch as `rtmpose`. Not yet run.
+    here on all 133. Not yet run.
 
     >>> pretrain("t").model.name
     'cspnext-t-heatmap'
@@ -50,4 +98,5 @@ def pretrain(size: str) -> Recipe:
         epochs=210,
         batch_size=512,
         num_workers=8,
+        expected="not published",
     )

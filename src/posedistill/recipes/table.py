@@ -1,34 +1,57 @@
-"""The recipes by name."""
+"""The recipes by name, and how to launch them."""
 
 import difflib
 from collections.abc import Callable
 from functools import partial
 
-from posedistill.recipes import drawn, dwpose, people, rtmpose
+from posedistill.recipes import distil, drawn, dwpose, people, rtmpose
+from posedistill.recipes.dwpose import STUDENTS
 from posedistill.train.recipe import Recipe
 
-RECIPES: dict[str, Callable[[], Recipe]] = {
-    **{f"rtmpose-{size}": partial(rtmpose.rtmpose, size) for size in "tsmlx"},
-    **{f"rtmpose-{size}-384": partial(rtmpose.rtmpose, size, (288, 384)) for size in "lx"},
-    **{f"pretrain-{size}": partial(rtmpose.pretrain, size) for size in "tsmlx"},
-    **{f"dwpose-stage1-{size}": partial(dwpose.stage_one, size) for size in "tsml"},
-    **{f"dwpose-stage1-{s}-paper": partial(dwpose.stage_one, s, "paper") for s in "tsml"},
-    **{f"dwpose-stage1-{s}-reference": partial(dwpose.stage_one, s, "reference") for s in "tsml"},
-    **{f"dwpose-stage2-{size}": partial(dwpose.stage_two, size) for size in "tsml"},
-    **{f"dwpose-stage2-{s}-reference": partial(dwpose.stage_two, s, "reference") for s in "tsml"},
-    "people-pretrain-t": partial(people.pretrain, "t"),
-    "people-pretrain-s": partial(people.pretrain, "s"),
-    "people-rtmpose-t": partial(people.supervised, "t"),
-    "people-rtmpose-s": partial(people.supervised, "s"),
-    "people-stage1-t": people.stage_one,
-    "people-stage2-t": people.stage_two,
-    "drawn-pretrain-t": partial(drawn.pretrain, "t"),
-    "drawn-pretrain-n": partial(drawn.pretrain, "n"),
-    "drawn-rtmpose-t": partial(drawn.supervised, "t"),
-    "drawn-rtmpose-n": partial(drawn.supervised, "n"),
-    "drawn-stage1-n": drawn.stage_one,
-    "drawn-stage2-n": drawn.stage_two,
-}
+_BOTH = (False, True)  # COCO-WholeBody alone, and with UBody
+
+
+def _by_name(*made: Callable[[], Recipe]) -> dict[str, Callable[[], Recipe]]:
+    return {make().name: make for make in made}
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = _by_name(
+    *(partial(rtmpose.rtmpose, size, with_ubody=both) for both in _BOTH for size in "tsmlx"),
+    *(
+        partial(rtmpose.rtmpose, size, rtmpose.LARGE, with_ubody=both)
+        for both in _BOTH
+        for size in "lx"
+    ),
+    *(partial(rtmpose.body, size) for size in "tsml"),
+    *(partial(rtmpose.pretrain, size) for size in "tsmlx"),
+    *(
+        partial(dwpose.stage_one, student, variant, with_ubody=both)
+        for both in _BOTH
+        for variant in ("default", "paper", "reference")
+        for student in STUDENTS
+    ),
+    *(
+        partial(dwpose.stage_two, student, variant, with_ubody=both)
+        for both in _BOTH
+        for variant in ("default", "reference")
+        for student in STUDENTS
+    ),
+    *(partial(dwpose.body_stage_one, student) for student in "tsm"),
+    *(partial(dwpose.body_stage_two, student) for student in "tsml"),
+    distil.distil,
+    partial(people.pretrain, "t"),
+    partial(people.pretrain, "s"),
+    partial(people.supervised, "t"),
+    partial(people.supervised, "s"),
+    people.stage_one,
+    people.stage_two,
+    partial(drawn.pretrain, "t"),
+    partial(drawn.pretrain, "n"),
+    partial(drawn.supervised, "t"),
+    partial(drawn.supervised, "n"),
+    drawn.stage_one,
+    drawn.stage_two,
+)
 
 
 def get(name: str) -> Recipe:
@@ -44,3 +67,20 @@ def get(name: str) -> Recipe:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(f"unknown recipe {name!r}; {hint}`posedistill recipes` lists all")
     return RECIPES[name]()
+
+
+def launch_lines(name: str) -> list[str]:
+    """Give the commands that run a recipe on one process, on 8 GPUs and on two such machines.
+
+    >>> launch_lines("rtmpose-m")[0]
+    'posedistill train rtmpose-m --run runs/rtmpose-m'
+    """
+    command = f"posedistill train {name} --run runs/{name}"
+    module = f"-m {command}"
+    nodes = "--nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500 --nproc-per-node 8"
+    return [
+        command,
+        f"torchrun --standalone --nproc-per-node 8 {module}",
+        # Without this torchrun cannot restart over several machines (torch issue 135712).
+        f"TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 torchrun {nodes} {module}",
+    ]

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posedistill.crop import affine_matrix, box_to_center_scale, fix_aspect, transform_points, warp
-from posedistill.datasets.instance import Instance
+from posedistill.datasets.instance import Instance, PoseDataset, read_reduced
 from posedistill.skeleton import Skeleton
 
 _HALF_BODY_MIN_VISIBLE = 9
 _HALF_BODY_PADDING = 1.5
+_REDUCTIONS = (8, 4, 2)
+_KERNELS = (3, 5, 7)
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,20 @@ class Sample:
     """Hold one augmented crop.
 
     Attributes:
-        image: (3, h, w) uint8 RGB. keypoints: (K, 2) pixels of the image. visible: (K,).
+        image: (3, h, w) uint8 RGB, channels last in memory.
+        keypoints: (K, 2) pixels of the image. visible: (K,).
     """
 
     image: NDArray[np.uint8]
+    keypoints: NDArray[np.float64]
+    visible: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class _Placement:
+    """Hold the (2, 3) matrix from image to crop, and keypoints of the image, flipped alike."""
+
+    matrix: NDArray[np.float64]
     keypoints: NDArray[np.float64]
     visible: NDArray[np.float32]
 
@@ -71,6 +83,52 @@ def augment(
 
     image_rgb: (H, W, 3) uint8. The same rng state gives the same sample.
     """
+    placement = _place(instance, skeleton, size_wh=size_wh, config=config, rng=rng)
+    crop = warp(image_rgb, placement.matrix, size_wh)
+    return _finish(crop, placement, config=config, rng=rng)
+
+
+def augment_from(
+    data: PoseDataset,
+    instance: Instance,
+    *,
+    size_wh: tuple[int, int],
+    config: AugmentConfig,
+    rng: np.random.Generator,
+) -> Sample:
+    """Cut a randomly varied crop of a person, from an image decoded no finer than it needs.
+
+    Where the crop shows the image at a half or less, an image that can be is decoded at a half, a
+    quarter or an eighth of its size, never below the resolution of the crop. Keypoints are those of
+    `augment` to the bit, and so are pixels where nothing was reduced.
+    """
+    placement = _place(instance, data.skeleton, size_wh=size_wh, config=config, rng=rng)
+    image, factor = read_reduced(data, instance.image_id, factor=_reduction(placement.matrix))
+    crop = warp(image, _from_reduced(placement.matrix, factor), size_wh)
+    return _finish(crop, placement, config=config, rng=rng)
+
+
+def _reduction(matrix: NDArray[np.float64]) -> int:
+    """Give by which factor an image may be reduced without enlarging it for its crop."""
+    shown_at = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    return next((factor for factor in _REDUCTIONS if factor * shown_at <= 1), 1)
+
+
+def _from_reduced(matrix: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
+    """Give the matrix to the crop from an image whose pixels each cover factor x factor."""
+    linear, offset = matrix[:, :2], matrix[:, 2:]
+    middle = (factor - 1) / 2  # of the pixels that the first one covers
+    return np.hstack([linear * factor, offset + linear.sum(axis=1, keepdims=True) * middle])
+
+
+def _place(
+    instance: Instance,
+    skeleton: Skeleton,
+    *,
+    size_wh: tuple[int, int],
+    config: AugmentConfig,
+    rng: np.random.Generator,
+) -> _Placement:
     center, scale = box_to_center_scale(instance.box_xyxy)
     if rng.random() < config.half_body:
         center, scale = _half_body(instance, skeleton, center=center, scale=scale, rng=rng)
@@ -83,12 +141,21 @@ def augment(
         matrix = np.array([[-1.0], [1.0]]) * matrix + np.array([[0, 0, size_wh[0]], [0, 0, 0]])
         keypoints = keypoints[skeleton.flip_permutation]
         visible = visible[skeleton.flip_permutation]
-    crop = warp(image_rgb, matrix, size_wh)
+    return _Placement(matrix, keypoints, visible)
+
+
+def _finish(
+    crop: NDArray[np.uint8],
+    placement: _Placement,
+    *,
+    config: AugmentConfig,
+    rng: np.random.Generator,
+) -> Sample:
     crop = _drop_rectangle(_blur(_shift_hsv(crop, config, rng), config, rng), config, rng)
     return Sample(
-        image=np.ascontiguousarray(crop.transpose(2, 0, 1)),
-        keypoints=transform_points(keypoints, matrix),
-        visible=visible,
+        image=crop.transpose(2, 0, 1),
+        keypoints=transform_points(placement.keypoints, placement.matrix),
+        visible=placement.visible,
     )
 
 
@@ -108,11 +175,11 @@ def _half_body(
     scale: NDArray[np.floating],
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    visible = instance.visible > 0
+    visible = (instance.visible > 0).tolist()
     upper = [index for index in skeleton.upper if visible[index]]
     lower = [index for index in skeleton.lower if visible[index]]
     prefers_upper = rng.random() < 0.7
-    if visible.sum() < _HALF_BODY_MIN_VISIBLE or (len(upper) < 2 and len(lower) < 3):
+    if sum(visible) < _HALF_BODY_MIN_VISIBLE or (len(upper) < 2 and len(lower) < 3):
         return center, scale
     use_upper = len(upper) >= 2 and (prefers_upper or len(lower) < 3)
     points = instance.keypoints[upper if use_upper else lower].astype(np.float64)
@@ -144,25 +211,29 @@ def _shift_hsv(
     crop: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     gains = rng.uniform(-1, 1, 3) * config.hsv * rng.integers(0, 2, 3)
-    hue, saturation, value = gains.astype(np.int16)
-    if not (hue or saturation or value):
+    hue, saturation, value = changes = gains.astype(np.int16)
+    if not changes.any():
         return crop
-    hsv = cv2.cvtColor(crop, cv2.COLOR_RGB2HSV).astype(np.int16)
-    hsv[..., 0] = (hsv[..., 0] + hue) % 180
-    hsv[..., 1] = np.clip(hsv[..., 1] + saturation, 0, 255)
-    hsv[..., 2] = np.clip(hsv[..., 2] + value, 0, 255)
-    return np.asarray(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB), np.uint8)
+    levels = np.arange(256)
+    tables = ((levels + hue) % 180, levels + saturation, levels + value)
+    planes = [
+        cv2.LUT(plane, np.clip(table, 0, 255).astype(np.uint8)) if change else plane
+        for plane, table, change in zip(
+            cv2.split(cv2.cvtColor(crop, cv2.COLOR_RGB2HSV)), tables, changes, strict=True
+        )
+    ]
+    return np.asarray(cv2.cvtColor(cv2.merge(planes), cv2.COLOR_HSV2RGB), np.uint8)
 
 
 def _blur(
     crop: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     does_blur, does_median = rng.random(2) < (config.blur, config.median_blur)
-    kernels = rng.choice([3, 5, 7], 2)
+    first, second = (_KERNELS[index] for index in rng.integers(0, len(_KERNELS), 2))
     if does_blur:
-        crop = np.asarray(cv2.blur(crop, (int(kernels[0]), int(kernels[0]))), np.uint8)
+        crop = np.asarray(cv2.blur(crop, (first, first)), np.uint8)
     if does_median:
-        crop = np.asarray(cv2.medianBlur(crop, int(kernels[1])), np.uint8)
+        crop = np.asarray(cv2.medianBlur(crop, second), np.uint8)
     return crop
 
 

@@ -1,38 +1,39 @@
 """The training loop: one loop for every objective, on one process or many."""
 
-import copy
 import logging
-import os
-import time
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor
-from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from posedistill.codecs import Codec
-from posedistill.datasets.instance import PoseDataset
+from posedistill.datasets.joint import samples_per_epoch
+from posedistill.evaluate.predictions import read_predictions
 from posedistill.evaluate.run import evaluate
+from posedistill.media import write_image
 from posedistill.models import PoseModel
-from posedistill.objectives.objective import Batch, Objective
-from posedistill.skeleton import Skeleton
-from posedistill.spec import Spec
-from posedistill.train.assemble import make_objective
+from posedistill.objectives.objective import Batch
 from posedistill.train.batches import KeyBatches, TrainSamples, make_loader
 from posedistill.train.curves import draw_curves
-from posedistill.train.data import ValidationFiles
-from posedistill.train.optim import Ema, learning_rate, parameter_groups
+from posedistill.train.faults import (
+    ReadableSamples,
+    batches_of,
+    describe_bad_step,
+    save_batch,
+    tell_unreadable,
+)
+from posedistill.train.launch import PRECISIONS, launch
+from posedistill.train.learner import Learner, Step
+from posedistill.train.optim import learning_rate
+from posedistill.train.preflight import Ready, prepare
+from posedistill.train.progress import Progress
 from posedistill.train.recipe import Recipe
 from posedistill.train.run_folder import RunFolder
-from posedistill.train.sync_norm import synchronise_batch_norm
+from posedistill.train.sheet import PredictionSheet
 
 logger = logging.getLogger(__name__)
-_LOG_EVERY = 20
 
 
 @dataclass
@@ -41,14 +42,21 @@ class _Run:
 
     recipe: Recipe
     folder: RunFolder
-    fabric: Fabric
-    objective: Objective  # plain
-    wrapped: torch.nn.Module  # the same as Fabric set it up: call this one
-    optimizer: Optimizer
-    ema: Ema
-    validation: ValidationFiles | None
+    learner: Learner
+    ready: Ready
     step: int = 0
-    best_score: float = float("-inf")
+    best_score: float = -math.inf
+    bad_steps: int = 0
+    sheet: PredictionSheet | None = None
+    progress: Progress | None = None  # of the first process
+
+    @property
+    def is_first(self) -> bool:
+        return self.learner.fabric.global_rank == 0
+
+    @property
+    def unreadable(self) -> Path:
+        return self.folder.path / "unreadable-images.jsonl"
 
 
 @dataclass(frozen=True)
@@ -64,243 +72,198 @@ def fit(recipe: Recipe, run_dir: Path, *, stop_at: int | None = None) -> PoseMod
     """Train by a recipe into a run folder, or go on where the folder's last state stands.
 
     stop_at ends this call after that many steps of the run, with its state saved.
-    Gives the model with averaged weights. Raises ValueError for a recipe that cannot run.
+    Gives the model with averaged weights. Raises RecipeError, a ValueError, with all problems of
+    a recipe that cannot run; ValueError when a loss is not finite more often than the recipe
+    bears; OSError when the disk is full; ChildProcessError when a loader worker dies. Whatever
+    happens, the same call goes on from the last saved state.
     """
     folder = RunFolder(run_dir)
-    data = recipe.data.training()
-    objective = _seeded_objective(recipe)
-    spec = objective.deployable().spec
-    _check_skeleton(data.skeleton, spec)
-    fabric = _launch(recipe)
-    if fabric.global_rank == 0:
-        folder.begin(recipe)
-    fabric.barrier()
-    run = _set_up(recipe, folder, fabric, objective)
+    folder.check(recipe)
+    learner, ready = _set_up(recipe, folder)
+    run = _Run(recipe, folder, learner, ready)
     _resume(run)
-    plan = _plan(recipe, len(data.instances), stop_at)
-    _train(run, _loader(run, data, codec=spec.codec, plan=plan), plan)
-    with run.ema.swapped_in(run.objective):
-        return copy.deepcopy(run.objective.deployable()).cpu().eval()
+    plan = _plan(recipe, samples_per_epoch(ready.data), stop_at)
+    _train(run, plan)
+    return learner.averaged().cpu()
 
 
 def _plan(recipe: Recipe, num_samples: int, stop_at: int | None) -> _Plan:
-    per_epoch = max(num_samples // recipe.batch_size, 1)
+    per_epoch = num_samples // recipe.batch_size
     total = recipe.epochs * per_epoch
     return _Plan(per_epoch, total, min(total, stop_at or total))
 
 
-def _loader(run: _Run, data: PoseDataset, *, codec: Codec, plan: _Plan) -> "DataLoader[Batch]":
-    recipe = run.recipe
-    samples = TrainSamples(
-        data,
-        codec,
-        seed=recipe.seed,
-        early=recipe.augment,
-        late=recipe.late_augment,
-        late_epoch=recipe.epochs - recipe.late_epochs,
-    )
-    keys = KeyBatches(
-        len(samples),
-        recipe.batch_size,
-        seed=recipe.seed,
-        steps=range(run.step, max(run.step, plan.stop_at)),
-        rank=run.fabric.global_rank,
-        world_size=run.fabric.world_size,
-    )
-    return make_loader(samples, keys, num_workers=recipe.num_workers)
-
-
-def _seeded_objective(recipe: Recipe) -> Objective:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        return make_objective(recipe)
-
-
-def _check_skeleton(skeleton: Skeleton, spec: Spec) -> None:
-    if skeleton.name != spec.skeleton:
-        raise ValueError(
-            f"the data has skeleton {skeleton.name}, the model {spec.skeleton}; "
-            f"--set model.skeleton={skeleton.name}"
-        )
-
-
-def _launch(recipe: Recipe) -> Fabric:
-    """Set up Fabric; under torchrun, the number of processes comes from its environment."""
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    nodes = int(os.environ.get("WORLD_SIZE", "1")) // local
-    fabric = Fabric(
-        devices=local,
-        num_nodes=nodes,
-        strategy="ddp" if local * nodes > 1 else "auto",
-        precision=_precision(recipe.precision),  # type: ignore[arg-type]  # Fabric checks the name
-    )
-    fabric.launch()
-    return fabric
-
-
-def _precision(name: str) -> str:
-    if name != "auto":
-        return name
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return "bf16-mixed" if has_bf16() else "32-true"
-
-
-def _set_up(recipe: Recipe, folder: RunFolder, fabric: Fabric, objective: Objective) -> _Run:
-    objective = objective.to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stub
-    if fabric.world_size > 1:
-        synchronise_batch_norm(objective, fabric.device)
-    groups = parameter_groups(objective, recipe.optim.weight_decay)
-    optimizer = AdamW(groups, lr=recipe.optim.lr)
-    wrapped, prepared = fabric.setup(objective, optimizer)
-    validation = recipe.data.validation(folder.path) if fabric.global_rank == 0 else None
-    return _Run(
-        recipe=recipe,
-        folder=folder,
-        fabric=fabric,
-        objective=objective,
-        wrapped=wrapped,
-        optimizer=prepared,
-        ema=Ema(objective, recipe.optim),
-        validation=validation,
-    )
+def _set_up(recipe: Recipe, folder: RunFolder) -> tuple[Learner, Ready]:
+    fabric = launch(recipe.precision if recipe.precision in PRECISIONS else "auto")
+    is_first = fabric.global_rank == 0
+    with fabric.rank_zero_first():  # what is made of data is made once
+        ready = prepare(recipe, folder.path, processes=fabric.world_size, validates=is_first)
+    if is_first:
+        folder.begin(recipe, processes=fabric.world_size, device=fabric.device.type)
+    fabric.barrier()
+    return Learner(ready.objective, recipe, fabric), ready
 
 
 def _resume(run: _Run) -> None:
     state = run.folder.load_state()
-    if state is None:
+    if state is not None:
+        run.learner.load(state)
+        run.step, run.best_score = state["step"], state["best_score"]
+        run.bad_steps = state["bad_steps"]
+    steps = run.learner.fabric.all_gather(torch.tensor(run.step))
+    assert isinstance(steps, torch.Tensor)
+    if len(set(steps.flatten().tolist())) > 1:
+        raise ValueError(
+            f"the processes found states of steps {steps.tolist()} in {run.folder.path}; "
+            "the run folder must be on a disk that all machines share"
+        )
+    if not run.is_first:
         return
-    run.objective.load_state_dict(state["objective"])
-    run.objective.load_held_state(state["held"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.ema.load(state["ema"]["num_updates"], state["ema"]["average"])
-    run.step, run.best_score = state["step"], state["best_score"]
-    if run.fabric.global_rank == 0:
-        run.folder.forget_after(run.step)
+    run.folder.forget_after(run.step)
+    if state is None:
+        run.unreadable.unlink(missing_ok=True)
+    else:
         logger.info("resumed %s at step %d", run.folder.path, run.step)
 
 
-def _train(run: _Run, loader: "DataLoader[Batch]", plan: _Plan) -> None:
-    recipe, is_first = run.recipe, run.fabric.global_rank == 0
-    bar = tqdm(
-        total=plan.total_steps,
-        initial=run.step,
-        desc=recipe.name,
-        disable=not is_first,
-        unit="step",
+def _loader(run: _Run, plan: _Plan) -> "DataLoader[Batch]":
+    recipe, fabric = run.recipe, run.learner.fabric
+    samples = TrainSamples(
+        run.ready.data,
+        run.learner.objective.deployable().spec.codec,
+        seed=recipe.seed,
+        early=recipe.augment,
+        late=recipe.late_augment if recipe.late_epochs else recipe.augment,
+        late_epoch=recipe.epochs - recipe.late_epochs,
+        views=recipe.views,
     )
-    meter = _Meter(run, bar)
-    for batch in loader:
-        epoch = run.step // plan.steps_per_epoch
-        lr = learning_rate(run.step, plan.total_steps, config=recipe.optim)
-        losses = _step(run, _to_device(batch, run.fabric.device), epoch / recipe.epochs, lr=lr)
-        run.step += 1
-        bar.update()
-        is_over = run.step == plan.total_steps
-        if is_first:
-            meter.add(losses, lr, epoch=epoch, is_over=is_over)
-        ends_epoch = run.step % plan.steps_per_epoch == 0
-        if is_over or (ends_epoch and (epoch + 1) % recipe.evaluate_every == 0):
-            _validate(run, epoch)
-            meter.skip_pause()
-        if run.step % recipe.save_every == 0 or run.step == plan.stop_at:
-            _save(run)
-    bar.close()
+    keys = KeyBatches(
+        samples.data,
+        recipe.batch_size,
+        seed=recipe.seed,
+        steps=range(run.step, max(run.step, plan.stop_at)),
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+        views=recipe.views,
+    )
+    readable = ReadableSamples(samples, log=run.unreadable)
+    dataset = run.learner.objective.training_samples(
+        readable, run.folder.path, num_workers=recipe.num_workers
+    )
+    return make_loader(dataset, keys, num_workers=recipe.num_workers)
 
 
-class _Meter:
-    """Log losses and speed every few steps, time of validation left out."""
-
-    def __init__(self, run: _Run, bar: "tqdm[NoReturn]") -> None:
-        self.run, self.bar = run, bar
-        self.seconds, self.steps = 0.0, 0
-        self.last = time.perf_counter()
-
-    def add(self, losses: dict[str, Tensor], lr: float, *, epoch: int, is_over: bool) -> None:
-        """Count a step."""
-        now = time.perf_counter()
-        self.seconds += now - self.last
-        self.last = now
-        self.steps += 1
-        if self.run.step % _LOG_EVERY and not is_over:
-            return
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        speed = self.steps * self.run.recipe.batch_size / self.seconds
-        self.seconds, self.steps = 0.0, 0
-        self.bar.set_postfix(loss=f"{sum(values.values()):.4g}", img_s=f"{speed:.1f}")
-        self.run.folder.log(
-            step=self.run.step, epoch=epoch, lr=lr, losses=values, images_per_s=speed
+def _train(run: _Run, plan: _Plan) -> None:
+    loader = _loader(run, plan)
+    if run.is_first:
+        run.progress = Progress(
+            run.recipe,
+            run.folder,
+            step=run.step,
+            total_steps=plan.total_steps,
+            best=abs(run.best_score),
         )
+    try:
+        for batch in batches_of(loader):
+            _take_step(run, batch, plan)
+    finally:
+        if run.progress is not None:
+            run.progress.close()
+            tell_unreadable(run.unreadable)
 
-    def skip_pause(self) -> None:
-        """Leave out the time since the last step."""
-        self.last = time.perf_counter()
+
+def _take_step(run: _Run, batch: Batch, plan: _Plan) -> None:
+    """Learn from one batch; evaluate and save where it is time for that."""
+    recipe = run.recipe
+    epoch = run.step // plan.steps_per_epoch
+    lr = learning_rate(run.step, plan.total_steps, config=recipe.optim)
+    taken = run.learner.step(run.learner.to_device(batch), epoch / recipe.epochs, lr=lr)
+    if not taken.is_finite:
+        _leave_out(run, batch, taken)
+    run.step += 1
+    if run.progress is not None:
+        run.progress.step(taken.losses, epoch=epoch, lr=lr)
+    is_over = run.step == plan.total_steps
+    ends_epoch = run.step % plan.steps_per_epoch == 0
+    if is_over or (ends_epoch and (epoch + 1) % recipe.evaluate_every == 0):
+        _validate(run, epoch)
+    if run.step % recipe.save_every == 0 or run.step == plan.stop_at:
+        _save(run)
 
 
-def _step(run: _Run, batch: Batch, progress: float, *, lr: float) -> dict[str, Tensor]:
-    for group in run.optimizer.param_groups:
-        group["lr"] = lr
-    run.wrapped.train()
-    losses: dict[str, Tensor] = run.wrapped(batch, progress)
-    total = torch.stack(list(losses.values())).sum()
-    if not torch.isfinite(total):
-        shown = {name: float(value.detach()) for name, value in losses.items()}
+def _leave_out(run: _Run, batch: Batch, taken: Step) -> None:
+    """Save a batch that nothing was learnt from; raise ValueError when there were too many."""
+    fabric, most = run.learner.fabric, run.recipe.max_bad_steps
+    run.bad_steps += 1
+    path = run.folder.path / f"bad-step-{run.step:06d}-process-{fabric.global_rank}.npz"
+    save_batch(batch, path)
+    told = f"step {run.step}: {describe_bad_step(taken.losses, batch)}; the batch is in {path}"
+    fabric.barrier()  # each process saves its part before the first stops them all
+    if run.bad_steps > most:
         raise ValueError(
-            f"step {run.step}: the loss is not finite ({shown}) on samples "
-            f"{batch.indices.tolist()}; lower optim.lr or look at those samples"
+            f"{told}; lower optim.lr, look at those samples, or let the run leave such steps out: "
+            f"--set max_bad_steps={max(2 * most, 10)}"
         )
-    run.fabric.backward(total)
-    if run.recipe.optim.clip_norm is not None:
-        run.fabric.clip_gradients(run.objective, run.optimizer, max_norm=run.recipe.optim.clip_norm)
-    run.optimizer.step()
-    run.optimizer.zero_grad()
-    run.ema.update(run.objective)
-    return losses
-
-
-def _to_device(batch: Batch, device: torch.device) -> Batch:
-    if device.type == "cpu":
-        return batch
-    return Batch(
-        batch.images.to(device, non_blocking=True),
-        tuple(target.to(device, non_blocking=True) for target in batch.targets),
-        batch.weights.to(device, non_blocking=True),
-        batch.indices,
-    )
+    logger.warning("%s; left out, %d of at most %d", told, run.bad_steps, most)
 
 
 def _validate(run: _Run, epoch: int) -> None:
-    if run.validation is not None:
-        with run.ema.swapped_in(run.objective):
-            model = copy.deepcopy(run.objective.deployable()).eval()
-        report = evaluate(
-            model.session(),
-            annotations=run.validation.annotations,
-            images_dir=run.validation.images_dir,
-            out=run.folder.path / "predictions.json",
-            progress=False,
-        )
-        scores = report.as_dict()
-        run.folder.log(step=run.step, epoch=epoch, scores=scores)
-        score = scores.get(run.recipe.best_by, float("-inf"))
-        if score >= run.best_score:
-            run.best_score = score
+    if run.progress is not None:
+        model = run.learner.averaged()
+        if run.ready.validation is None:
             run.folder.save_best(model)
+            logger.info(
+                "epoch %d: there are no labels to evaluate on, so the averaged model of now is %s",
+                epoch + 1,
+                run.folder.best,
+            )
+        else:
+            _evaluate(run, model, epoch=epoch)
         draw_curves(run.folder.read_metrics(), run.folder.path / "curves.png")
-    run.fabric.barrier()
+        run.progress.skip_pause()
+    run.learner.fabric.barrier()
+
+
+def _evaluate(run: _Run, model: PoseModel, *, epoch: int) -> None:
+    """Score a model on the validation people; keep it if it is the best."""
+    validation, predictions = run.ready.validation, run.folder.path / "predictions.json"
+    assert validation is not None
+    assert run.progress is not None
+    report = evaluate(
+        model.session(),
+        annotations=validation.annotations,
+        images_dir=validation.images_dir,
+        out=predictions,
+        progress=False,
+    )
+    scores = report.as_dict()
+    score = _merit(scores, run.recipe.best_by)
+    if score >= run.best_score:
+        run.best_score = score
+        run.folder.save_best(model)
+    if run.sheet is None:
+        run.sheet = PredictionSheet(validation, model.spec.skeleton)
+    picture = run.sheet.draw(read_predictions(predictions))
+    sheets = run.folder.path / "sheets"
+    sheets.mkdir(exist_ok=True)
+    write_image(sheets / f"epoch-{epoch + 1:04d}.jpg", picture)
+    run.progress.scores(scores, picture, epoch=epoch, best=abs(run.best_score))
+
+
+def _merit(scores: Mapping[str, float], best_by: str) -> float:
+    """Give the score to compare models by: the higher the better; errors count negative."""
+    score = scores.get(best_by, -math.inf)
+    return -abs(score) if best_by.endswith("NME") else score
 
 
 def _save(run: _Run) -> None:
-    if run.fabric.global_rank == 0:
+    if run.is_first:
         run.folder.save_state(
             {
-                "objective": run.objective.state_dict(),
-                "held": run.objective.held_state(),
-                "optimizer": run.optimizer.state_dict(),
-                "ema": run.ema.state(),
+                **run.learner.state(),
                 "step": run.step,
                 "best_score": run.best_score,
+                "bad_steps": run.bad_steps,
             }
         )
-    run.fabric.barrier()
+    run.learner.fabric.barrier()

@@ -12,11 +12,19 @@ from typing import Any
 
 from posedistill.objectives.dwpose import StageOneConfig, StageTwoConfig
 from posedistill.objectives.supervised import SupervisedConfig
+from posedistill.objectives.teacher_only import LogitsOnlyConfig
 from posedistill.train.augment import AugmentConfig
-from posedistill.train.data import DrawnData, WholeBodyData
+from posedistill.train.data import (
+    CocoData,
+    CocoUBodyData,
+    DrawnData,
+    UnlabelledData,
+    WholeBodyData,
+)
 from posedistill.train.optim import OptimConfig
 
-ObjectiveConfig = SupervisedConfig | StageOneConfig | StageTwoConfig
+ObjectiveConfig = SupervisedConfig | StageOneConfig | StageTwoConfig | LogitsOnlyConfig
+DataConfig = WholeBodyData | CocoUBodyData | CocoData | DrawnData | UnlabelledData
 
 
 @dataclass(frozen=True)
@@ -46,12 +54,17 @@ class Recipe:
         precision: ``auto`` takes bf16 where the device has it, else as Fabric names it.
         num_workers: loader processes. seed: of weights, order and augmentation.
         evaluate_every, save_every: epochs between evaluations, steps between saved states.
-        best_by: validation figure that picks the best model.
+        best_by: validation figure that picks the best model; of errors (``face/NME``) the lowest.
+        views: 0 varies each sample anew in every epoch; k > 0 takes k variations in turn.
+        compile: run the network through torch.compile. channels_last: memory layout of images.
+        max_bad_steps: how many steps whose loss or gradient is not finite are left out before the
+            run stops; 0 stops at the first.
+        expected: published score, for people to compare with.
     """
 
     name: str
     model: ModelConfig = field(default_factory=ModelConfig)
-    data: WholeBodyData | DrawnData = field(default_factory=WholeBodyData)
+    data: DataConfig = field(default_factory=WholeBodyData)
     objective: ObjectiveConfig = field(default_factory=SupervisedConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -65,11 +78,25 @@ class Recipe:
     evaluate_every: int = 10
     save_every: int = 500
     best_by: str = "whole/AP"
+    views: int = 0
+    compile: bool = False
+    channels_last: bool = True
+    max_bad_steps: int = 0
+    expected: str = ""
+
+
+# Short for the first of these keys that the recipe has.
+SHORTCUTS: dict[str, tuple[str, ...]] = {
+    "teacher": ("objective.teacher",),
+    "data": ("data.source", "data.root"),
+    "lr": ("optim.lr",),
+}
 
 
 def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
     """Give the recipe with `key.sub=value` assignments applied.
 
+    `SHORTCUTS` are keys too: `teacher=FILE` is `objective.teacher=FILE`.
     Raises ValueError for an assignment without "=", an unknown key (naming the nearest) or a value
     that does not fit the field's type.
 
@@ -80,8 +107,24 @@ def override(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
         path, equals, text = assignment.partition("=")
         if not equals:
             raise ValueError(f"--set takes key=value, got {assignment!r}")
-        recipe = _assign(recipe, path.strip(), path.strip().split("."), text=text.strip())
+        path = _long_path(recipe, path.strip())
+        recipe = _assign(recipe, path, path.split("."), text=text.strip())
     return recipe
+
+
+def _long_path(recipe: Recipe, path: str) -> str:
+    if path not in SHORTCUTS:
+        return path
+    known = dict(_leaves(recipe))
+    for choice in SHORTCUTS[path]:
+        if choice in known:
+            return choice
+    group = SHORTCUTS[path][0].partition(".")[0]
+    kind = type(getattr(recipe, group)).__name__
+    raise ValueError(
+        f"{path!r} is short for {' or '.join(SHORTCUTS[path])}, "
+        f"and recipe {recipe.name} has none: its {group} is {kind}"
+    )
 
 
 def _assign(record: Any, path: str, keys: list[str], *, text: str) -> Any:  # Any: nested records
@@ -89,8 +132,10 @@ def _assign(record: Any, path: str, keys: list[str], *, text: str) -> Any:  # An
     name = keys[0]
     if name not in types_by_name or path == "name":
         known = [key for key, _ in _leaves(record)]
-        near = difflib.get_close_matches(name, types_by_name, n=1, cutoff=0.5)
+        short = tuple(SHORTCUTS) if isinstance(record, Recipe) else ()
+        near = difflib.get_close_matches(name, [*types_by_name, *short], n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(known)}"
+        hint += f"; short forms: {', '.join(short)}" if short and not near else ""
         raise ValueError(f"unknown key {path!r}: {type(record).__name__} has no {name!r}{hint}")
     value = getattr(record, name)
     if len(keys) > 1:
@@ -123,8 +168,12 @@ def _fits(value: Any, kind: Any) -> bool:  # Any: a value of any type and a type
         return any(_fits(value, option) for option in typing.get_args(kind))
     if kind is None or kind is type(None):
         return value is None
+    if typing.get_origin(kind) is typing.Literal:
+        return value in typing.get_args(kind)
     if typing.get_origin(kind) is tuple:
         inner = typing.get_args(kind)
+        if inner[-1] is Ellipsis:
+            inner = inner[:1] * (len(value) if isinstance(value, tuple) else 1)
         return (
             isinstance(value, tuple) and len(value) == len(inner) and all(map(_fits, value, inner))
         )

@@ -1,5 +1,7 @@
 """A frozen teacher: its answers, and that nothing around it can reach it."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -38,6 +40,23 @@ def test_a_teacher_answers_as_its_model_does_in_eval_mode(model: PoseModel, imag
     assert all(torch.equal(a, b) for a, b in zip(features, wanted, strict=True))
     assert all(torch.equal(a, b) for a, b in zip(teacher.head(features), logits, strict=True))
     assert teacher.spec == model.spec
+
+
+def test_an_answer_holds_logits_and_all_backbone_maps(model: PoseModel, images: Tensor) -> None:
+    teacher = Frozen(model)
+    logits, features = teacher.answer(images)
+    assert features is not None
+    assert all(map(torch.equal, features, teacher.features(images)))
+    assert all(map(torch.equal, logits, teacher.head(features)))
+    assert teacher.channels == features[-1].shape[1]
+
+
+def test_fingerprints_tell_weights_apart(model: PoseModel) -> None:
+    same, other = copy.deepcopy(model), copy.deepcopy(model)
+    with torch.no_grad():
+        other.head.get_parameter("cls_x.weight")[0, 0] += 1e-6
+    prints = [Frozen(each).fingerprint for each in (model, same, other)]
+    assert prints[0] == prints[1] != prints[2]
 
 
 def test_a_held_teacher_is_no_part_of_its_holder(model: PoseModel) -> None:
