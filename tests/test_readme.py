@@ -37,6 +37,13 @@ def test_the_python_of_the_readme_runs(
     assert ("found.png" in code) == (tmp_path / "found.png").is_file()
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_the_commands_of_the_pages_are_ones_that_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for command in re.findall(r"^posedistill [^\n]*", text, flags=re.MULTILINE):
+        build_parser().parse_args(shlex.split(command)[1:])
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_of_the_readme_are_ones_that_exist(command: str) -> None:
     build_parser().parse_args(shlex.split(command)[1:])
@@ -45,7 +52,8 @@ def test_the_commands_of_the_readme_are_ones_that_exist(command: str) -> None:
 def test_the_readme_shows_every_command() -> None:
     shown = {command.split()[1] for command in COMMANDS}
     assert shown == {
-        *("predict", "train", "recipes", "evaluate", "score", "export", "convert", "models"),
+        *("predict", "train", "recipes", "show-batch", "overfit", "evaluate", "score"),
+        *("export", "convert", "models", "data"),
     }
 
 

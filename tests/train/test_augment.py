@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from posedistill.crop import box_matrices, transform_points, warp
 from posedistill.datasets.coco import CocoDataset
-from posedistill.datasets.instance import Instance
+from posedistill.datasets.drawn import DrawnPeople
+from posedistill.datasets.instance import Instance, read_reduced
+from posedistill.datasets.joint import JointDataset, Source
 from posedistill.skeleton import Skeleton
 from posedistill.train.augment import AugmentConfig, Sample, augment, augment_from
 
@@ -322,6 +324,7 @@ def _photo_of(folder: Path, factor: float) -> CocoDataset:
 
 def _from(data: CocoDataset | _Whole, seed: int, config: AugmentConfig) -> Sample:
     rng = np.random.default_rng(seed)
+    config = replace(config, reduced=True)
     return augment_from(data, data.instances[0], size_wh=SIZE_WH, config=config, rng=rng)
 
 
@@ -363,3 +366,17 @@ def test_a_small_person_gives_the_crop_of_the_whole_image_to_the_bit(tmp_path: P
         whole = _augment(data.image(1), data.instances[0], AugmentConfig(), seed)
         np.testing.assert_array_equal(sample.image, whole.image)
         np.testing.assert_array_equal(sample.keypoints, whole.keypoints)
+
+
+def test_nothing_is_reduced_unless_it_is_asked_for(tmp_path: Path) -> None:
+    data = _photo_of(tmp_path, 13.0)
+    rng = np.random.default_rng(0)
+    sample = augment_from(data, data.instances[0], size_wh=SIZE_WH, config=NOTHING, rng=rng)
+    whole = _augment(data.image(1), data.instances[0], NOTHING, 0)
+    np.testing.assert_array_equal(sample.image, whole.image)
+
+
+def test_joined_data_reduce_where_their_sources_can(tmp_path: Path) -> None:
+    data = JointDataset([Source(_photo_of(tmp_path, 13.0)), Source(DrawnPeople(1, size=64))])
+    sizes = [read_reduced(data, image_id, factor=8)[1] for image_id in (1, 2)]
+    assert sizes == [8, 1]

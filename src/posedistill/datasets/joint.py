@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from posedistill.datasets.instance import Instance, PoseDataset
+from posedistill.datasets.instance import Instance, PoseDataset, read_reduced
 from posedistill.skeleton import Skeleton
 
 Indices = NDArray[np.int64]
@@ -69,10 +69,18 @@ class JointDataset:
 
         Raises ValueError for an id that no instance has.
         """
+        dataset, id_in_source = self._source_of(image_id)
+        return dataset.image(id_in_source)
+
+    def reduced_image(self, image_id: int, factor: int) -> tuple[NDArray[np.uint8], int]:
+        """Give an image as `posedistill.media.read_reduced_image` does, where its source can."""
+        dataset, id_in_source = self._source_of(image_id)
+        return read_reduced(dataset, id_in_source, factor=factor)
+
+    def _source_of(self, image_id: int) -> tuple[PoseDataset, int]:
         if not 1 <= image_id <= len(self._images):
             raise ValueError(f"image {image_id}; ids of this data set are 1 to {len(self._images)}")
-        dataset, id_in_source = self._images[image_id - 1]
-        return dataset.image(id_in_source)
+        return self._images[image_id - 1]
 
     def epoch_order(self, seed: int, epoch: int) -> Indices:
         """Give the instances that an epoch shows, shuffled, none of them twice.

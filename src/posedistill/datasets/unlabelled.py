@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posedistill.datasets.instance import Instance
 from posedistill.formats.boxes_json import read_boxes, write_boxes
-from posedistill.media import IMAGE_SUFFIXES, read_image, write_image
+from posedistill.media import IMAGE_SUFFIXES, read_image, read_reduced_image, write_image
 from posedistill.skeleton import Skeleton
 
 Image = NDArray[np.uint8]
@@ -68,6 +68,10 @@ class UnlabelledPeople:
     def image(self, image_id: int) -> Image:
         """Give an image, (H, W, 3) RGB uint8."""
         return read_image(self.image_paths[image_id])
+
+    def reduced_image(self, image_id: int, factor: int) -> tuple[Image, int]:
+        """Give an image as `posedistill.media.read_reduced_image` does."""
+        return read_reduced_image(self.image_paths[image_id], factor=factor)
 
 
 def _checked(box: NDArray[np.floating], name: str) -> NDArray[np.float32]:

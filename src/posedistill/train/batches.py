@@ -15,7 +15,7 @@ from posedistill.codecs import Codec
 from posedistill.datasets.instance import PoseDataset
 from posedistill.datasets.joint import epoch_order, samples_per_epoch
 from posedistill.objectives.objective import Batch, Key, Samples
-from posedistill.train.augment import AugmentConfig, augment
+from posedistill.train.augment import AugmentConfig, augment_from
 
 __all__ = ["Key", "KeyBatches", "TrainSamples", "collate", "make_loader"]
 
@@ -62,10 +62,9 @@ class TrainSamples(Samples):
     def __getitem__(self, key: Key) -> Batch:
         instance = self.data.instances[key.person]
         view = key.view % self.views if self.views else key.view
-        sample = augment(
-            self.data.image(instance.image_id),
+        sample = augment_from(
+            self.data,
             instance,
-            skeleton=self.data.skeleton,
             size_wh=self.codec.input_size_wh,
             config=self.late if key.epoch >= self.late_epoch else self.early,
             rng=np.random.default_rng([self.seed, view, key.person]),

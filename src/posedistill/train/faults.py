@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from posedistill.datasets.instance import Instance, PoseDataset
+from posedistill.datasets.instance import Instance, PoseDataset, read_reduced
 from posedistill.media import write_whole
 from posedistill.objectives.objective import Batch, Key
 from posedistill.skeleton import Skeleton
@@ -42,6 +42,12 @@ class _Images:
     def image(self, image_id: int) -> NDArray[np.uint8]:
         try:
             return self._data.image(image_id)
+        except (ValueError, OSError) as error:
+            raise UnreadableImage(f"{error}") from error
+
+    def reduced_image(self, image_id: int, factor: int) -> tuple[NDArray[np.uint8], int]:
+        try:
+            return read_reduced(self._data, image_id, factor=factor)
         except (ValueError, OSError) as error:
             raise UnreadableImage(f"{error}") from error
 

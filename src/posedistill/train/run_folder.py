@@ -34,6 +34,7 @@ _FREE = (
     "channels_last",
     "max_bad_steps",
     "expected",
+    "objective.teacher_cache",
 )
 _PARTIAL = ".partial"
 _NAMED = 8  # keys in a message
