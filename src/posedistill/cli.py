@@ -76,9 +76,10 @@ def _message(error: Exception) -> str:
         if package in _EXTRAS:
             extra = _EXTRAS[package]
             return f"this needs {package}; install it with `pip install posedistill[{extra}]`"
-    # One line, but for lists of problems: those stay lists.
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
-    return "\n  ".join(line for line in lines if line) or type(error).__name__
+    # One line, but for the list of problems that a RecipeError is.
+    joint = "\n  " if hasattr(error, "problems") else " "
+    return joint.join(line for line in lines if line) or type(error).__name__
 
 
 def build_parser() -> argparse.ArgumentParser:
