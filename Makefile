@@ -25,7 +25,7 @@ test: $(VENV)/full.stamp
 check: $(VENV)/full.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict src tests
+	$(BIN)/mypy --strict src tests benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -m "not network"
 

@@ -308,7 +308,7 @@ def time_loader(arguments: argparse.Namespace) -> None:
 
 def _keys(samples: TrainSamples, batch_size: int, *, num_batches: int) -> KeyBatches:
     steps = range(num_batches)
-    return KeyBatches(len(samples), batch_size, seed=0, steps=steps, rank=0, world_size=1)
+    return KeyBatches(samples.data, batch_size, seed=0, steps=steps, rank=0, world_size=1)
 
 
 def loader_rate(samples: TrainSamples, batch_size: int, *, num_workers: int) -> float:
