@@ -288,7 +288,7 @@ MISFITS: dict[str, tuple[Callable[[Weights], Weights], str]] = {
     "channels": (lambda s: _widened(s, LAST, 400), r"400 channels; known are .*384 \(rtmpose-t\)"),
     "joints": (
         lambda s: _widened(s, "head.final_layer.weight", 26),
-        r"26 joints; known are 133 \(wholebody133\), 17 \(coco17\), 21 \(hand21\)",
+        r"26 joints; known are 17 \(coco17\), 21 \(hand21\), 133 \(wholebody133\)",
     ),
     "input size": (
         lambda s: _widened(s, "head.cls_x.weight", 256),

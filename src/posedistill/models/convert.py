@@ -17,6 +17,7 @@ from posedistill.models.files import build
 from posedistill.models.pickled import read_checkpoint
 from posedistill.models.pose_model import PoseModel, save
 from posedistill.models.rtmpose import MODELS
+from posedistill.runtime.published import SKELETONS, SPLIT_RATIO
 from posedistill.skeleton import Skeleton
 from posedistill.spec import Spec
 
@@ -25,8 +26,6 @@ _STAGE_WORDS = {
     "two": "the teacher's backbone and the student's head of stage two",
 }
 STAGES = tuple(_STAGE_WORDS)
-_SKELETONS = {133: "wholebody133", 17: "coco17", 21: "hand21"}
-_BINS_PER_PIXEL = 2  # SimCC split ratio of every published RTMPose
 _WHAT_IS_READ = "what is read are RTMPose weights: backbone (CSPNeXt) and head (SimCC)"
 _SHOWN = 3
 Weights = dict[str, Tensor]
@@ -173,11 +172,11 @@ def fitting_model(state: Mapping[str, Tensor]) -> PoseModel:
         raise ValueError(f"the weights are of {_some(owners)}; {_WHAT_IS_READ}")
     name = _architecture(_channels(state, "backbone.stage4.0.conv.weight"))
     joints = _channels(state, "head.final_layer.weight")
-    if joints not in _SKELETONS:
-        known = ", ".join(f"{count} ({skeleton})" for count, skeleton in _SKELETONS.items())
+    if joints not in SKELETONS:
+        known = ", ".join(f"{count} ({skeleton})" for count, skeleton in SKELETONS.items())
         raise ValueError(f"the head has {joints} joints; known are {known}")
-    w, h = (_channels(state, f"head.cls_{axis}.weight") // _BINS_PER_PIXEL for axis in "xy")
-    model = build(name, _SKELETONS[joints], (w, h))
+    w, h = (_channels(state, f"head.cls_{axis}.weight") // SPLIT_RATIO for axis in "xy")
+    model = build(name, SKELETONS[joints], (w, h))
     _check_fit(state, model)
     model.load_state_dict(state, strict=True)
     return model.eval()

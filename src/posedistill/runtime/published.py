@@ -14,7 +14,7 @@ from posedistill.spec import IMAGENET_MEAN, IMAGENET_STD, Spec
 
 ARCHITECTURE = "published-simcc"
 SPLIT_RATIO = 2  # bins per pixel of every published file
-_SKELETONS = {17: "coco17", 21: "hand21", 133: "wholebody133"}
+SKELETONS = {17: "coco17", 21: "hand21", 133: "wholebody133"}  # by number of joints
 _logger = logging.getLogger(__name__)
 
 
@@ -81,8 +81,8 @@ def published_spec(size_wh: tuple[int, int], num_joints: int, *, bins_xy: tuple[
     >>> spec.skeleton, spec.codec.sigma_xy, spec.codec.split_ratio
     ('wholebody133', (6.0, 6.93), 2.0)
     """
-    if num_joints not in _SKELETONS:
-        known = ", ".join(f"{count} ({name})" for count, name in _SKELETONS.items())
+    if num_joints not in SKELETONS:
+        known = ", ".join(f"{count} ({name})" for count, name in SKELETONS.items())
         raise ValueError(
             f"{num_joints} joints say no skeleton; numbers that do are {known}; {WAY_OUT}"
         )
@@ -92,4 +92,4 @@ def published_spec(size_wh: tuple[int, int], num_joints: int, *, bins_xy: tuple[
             f"{bins_xy[0]} and {bins_xy[1]} bins are not the same multiple of "
             f"{size_wh[0]}x{size_wh[1]} pixels; {WAY_OUT}"
         )
-    return Spec(ARCHITECTURE, _SKELETONS[num_joints], codec, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    return Spec(ARCHITECTURE, SKELETONS[num_joints], codec, mean=IMAGENET_MEAN, std=IMAGENET_STD)

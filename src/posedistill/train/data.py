@@ -87,23 +87,16 @@ class CocoUBodyData(WholeBodyData):
 
 
 @dataclass(frozen=True)
-class CocoData:
+class CocoData(WholeBodyData):
     """Name COCO files with 17 body keypoints; attributes as of `WholeBodyData`."""
 
-    root: str = "data/coco"
     train: str = "annotations/person_keypoints_train2017.json"
-    train_images: str = "train2017"
     val: str = "annotations/person_keypoints_val2017.json"
-    val_images: str = "val2017"
 
     def training(self) -> PoseDataset:
         """Read the people to train on."""
         root = Path(self.root)
         return read_coco(root / self.train, root / self.train_images)
-
-    def validation(self, run_dir: Path) -> ValidationFiles:
-        """Name the people to evaluate on."""
-        return ValidationFiles(Path(self.root) / self.val, Path(self.root) / self.val_images)
 
 
 @dataclass(frozen=True)
