@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO := src/posedistill/assets/demo
+# Tests at a time.
+JOBS ?= 2
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
@@ -20,14 +22,14 @@ demo: $(VENV)/base.stamp
 	$(BIN)/posedistill predict $(DEMO) --boxes $(DEMO)/boxes.json --model wholebody-t --out demo-output
 
 test: $(VENV)/full.stamp
-	$(BIN)/python -m pytest -q -m "not network"
+	$(BIN)/python -m pytest -q -n $(JOBS) -m "not network"
 
 check: $(VENV)/full.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src tests benchmarks
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -m "not network"
+	$(BIN)/python -m pytest -q -n $(JOBS) -m "not network"
 
 distil: $(VENV)/full.stamp
 	$(BIN)/python examples/distil_drawn.py

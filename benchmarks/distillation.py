@@ -1,5 +1,8 @@
 """Measure what each part of two-stage distillation brings, at a small scale, over several seeds.
 
+The students see a part of the real people and some drawn ones; the teacher, as a published one
+would, all of the real people that are not held out. All students take the same number of samples.
+
     python benchmarks/distillation.py --data data/people --runs runs/distillation
 
 trains what is missing below --runs, one thread a run and --jobs runs at a time, goes on where it
@@ -17,18 +20,23 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from posedistill.datasets.drawn import DrawnPeople
 from posedistill.objectives.dwpose import StageOneConfig, StageTwoConfig
 from posedistill.recipes import people
 from posedistill.train.data import WholeBodyData
 from posedistill.train.recipe import Recipe
 
 INPUT_SIZE_WH = (96, 128)
-NUM_TRAIN, NUM_TUNE = 3000, 600
-EPOCHS, STAGE_TWO_EPOCHS, TEACHER_EPOCHS, PRETRAIN_EPOCHS = 8, 2, 14, 8
+NUM_REAL, NUM_DRAWN, NUM_TUNE = 2000, 500, 600
+EPOCHS, STAGE_TWO_EPOCHS, PRETRAIN_EPOCHS = 6, 2, 6
+TEACHER_EPOCHS, TEACHER_PRETRAIN_EPOCHS = 4, 3  # of about five times as many people
+_DRAWN_IDS = 10_000_000  # beyond the ids of the real people
 SCORES = ("whole/AP", "body/AP", "body/PCK@0.1", "face/PCK@0.02", "foot/PCK@0.05")
+Row = dict[str, Any]  # of a json file
 _CHUNK = 250  # steps between two notes of the cost
 _STUDENTS = {
     "student alone": None,
@@ -71,39 +79,55 @@ def main() -> None:
 
 def split_people(data: Path, runs: Path) -> dict[str, Path]:
     """Write who trains and who is held out for choosing settings, by whole photos."""
-    runs.mkdir(parents=True, exist_ok=True)
     content = json.loads((data / "annotations" / "train.json").read_text(encoding="utf-8"))
     order = np.random.default_rng(0).permutation(len(content["annotations"]))
     people_in_order = [content["annotations"][index] for index in order]
     tune = people_in_order[:NUM_TUNE]
     taken = {person["image_id"] for person in tune}
-    train = [person for person in people_in_order if person["image_id"] not in taken][:NUM_TRAIN]
+    real = [person for person in people_in_order if person["image_id"] not in taken]
+    drawn = _drawn_people(runs / "drawn")
+    parts = {
+        "tune": {"annotations": tune, "images": content["images"]},
+        "train": _joined({"annotations": real[:NUM_REAL], "images": content["images"]}, drawn),
+        "teacher": _joined({"annotations": real, "images": content["images"]}, drawn),
+    }
     files = {"val": (data / "annotations" / "val.json").resolve()}
-    for name, rows in (("train", train), ("tune", tune)):
-        used = {person["image_id"] for person in rows}
-        images = [image for image in content["images"] if image["id"] in used]
+    for name, part in parts.items():
+        used = {person["image_id"] for person in part["annotations"]}
+        part["images"] = [image for image in part["images"] if image["id"] in used]
         files[name] = (runs / f"{name}.json").resolve()
-        files[name].write_text(
-            json.dumps(content | {"images": images, "annotations": rows}), encoding="utf-8"
-        )
+        files[name].write_text(json.dumps(content | part), encoding="utf-8")
     files["images"] = (data / "images").resolve()
     return files
 
 
+def _drawn_people(folder: Path) -> dict[str, list[Row]]:
+    """Draw people, once; give their labels, with ids and file names beside the real ones'."""
+    annotations = folder / "annotations.json"
+    if not annotations.exists():
+        DrawnPeople(NUM_DRAWN, seed=3).write(folder)
+    content: dict[str, list[Row]] = json.loads(annotations.read_text(encoding="utf-8"))
+    for image in content["images"]:
+        image["id"] += _DRAWN_IDS
+        image["file_name"] = str((folder / "images" / image["file_name"]).resolve())
+    for person in content["annotations"]:
+        person["id"] += _DRAWN_IDS
+        person["image_id"] += _DRAWN_IDS
+    return content
+
+
+def _joined(first: dict[str, list[Row]], second: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    return {key: first[key] + second[key] for key in ("annotations", "images")}
+
+
 def all_tasks(runs: Path, files: dict[str, Path], seeds: Sequence[int]) -> Iterator[Task]:
     """Give all runs, those that others start from first."""
-    data = WholeBodyData(
-        root="",
-        train=str(files["train"]),
-        train_images=str(files["images"]),
-        val=str(files["tune"]),
-        val_images=str(files["images"]),
-    )
+    data, more = _people_of(files, "train"), _people_of(files, "teacher")
     starts = {size: runs / f"pretrain-{size}" for size in "st"}
     teacher = runs / "teacher"
-    for size, folder in starts.items():
-        yield Task(folder, _small(people.pretrain(size), data, epochs=PRETRAIN_EPOCHS))
-    recipe = _small(people.supervised("s"), data, epochs=TEACHER_EPOCHS, start=starts["s"])
+    yield Task(starts["s"], _small(people.pretrain("s"), more, epochs=TEACHER_PRETRAIN_EPOCHS))
+    yield Task(starts["t"], _small(people.pretrain("t"), data, epochs=PRETRAIN_EPOCHS))
+    recipe = _small(people.supervised("s"), more, epochs=TEACHER_EPOCHS, start=starts["s"])
     yield Task(teacher, recipe, (starts["s"],))
     for seed in seeds:
         for label, config in _STUDENTS.items():
@@ -119,6 +143,16 @@ def all_tasks(runs: Path, files: dict[str, Path], seeds: Sequence[int]) -> Itera
             objective = StageTwoConfig(teacher=str(before))
             recipe = replace(recipe, objective=objective, seed=seed)
             yield Task(folder_of(runs, label, seed), recipe, (before,))
+
+
+def _people_of(files: dict[str, Path], part: str) -> WholeBodyData:
+    return WholeBodyData(
+        root="",
+        train=str(files[part]),
+        train_images=str(files["images"]),
+        val=str(files["tune"]),
+        val_images=str(files["images"]),
+    )
 
 
 def folder_of(runs: Path, label: str, seed: int) -> Path:
@@ -172,7 +206,7 @@ def train(task: Task) -> None:
     from posedistill.train.fit import fit
 
     torch.set_num_threads(1)
-    steps = max(NUM_TRAIN // task.recipe.batch_size, 1) * task.recipe.epochs
+    steps = count_steps(task.recipe)
     cost = task.folder / "cpu-seconds.txt"
     for stop_at in [*range(_CHUNK, steps, _CHUNK), steps + 1]:
         start = time.process_time()
@@ -182,8 +216,13 @@ def train(task: Task) -> None:
     (task.folder / "done").touch()
 
 
+def count_steps(recipe: Recipe) -> int:
+    """Give the steps of a run; a step too many does no harm."""
+    return -(-len(recipe.data.training().instances) // recipe.batch_size) * recipe.epochs
+
+
 @dataclass(frozen=True)
-class Row:
+class Result:
     """Hold a kind of run: a report of each seed, and the CPU minutes of each."""
 
     label: str
@@ -196,7 +235,7 @@ class Row:
         return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
-def score_all(runs: Path, annotations: Path, images: Path, seeds: Sequence[int]) -> list[Row]:
+def score_all(runs: Path, annotations: Path, images: Path, seeds: Sequence[int]) -> list[Result]:
     """Score all runs, each once: what was scored before is read."""
     rows = [_row("teacher", [runs / "teacher"], annotations, images)]
     for label in (*_STUDENTS, *_SECOND):
@@ -205,12 +244,12 @@ def score_all(runs: Path, annotations: Path, images: Path, seeds: Sequence[int])
     return rows
 
 
-def _row(label: str, folders: Sequence[Path], annotations: Path, images: Path) -> Row:
+def _row(label: str, folders: Sequence[Path], annotations: Path, images: Path) -> Result:
     scores = tuple(_scores(folder, annotations, images) for folder in folders)
     minutes = tuple(
         sum(map(float, (folder / "cpu-seconds.txt").read_text().split())) / 60 for folder in folders
     )
-    return Row(label, scores, minutes)
+    return Result(label, scores, minutes)
 
 
 def _scores(folder: Path, annotations: Path, images: Path) -> dict[str, float]:
@@ -231,7 +270,7 @@ def _scores(folder: Path, annotations: Path, images: Path) -> dict[str, float]:
     return scores
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Result]) -> str:
     """Give mean and standard deviation of all scores as a Markdown table."""
     lines = [
         f"| run | {' | '.join(SCORES)} | CPU minutes |",
@@ -247,7 +286,7 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def draw(rows: Sequence[Row], path: Path) -> None:
+def draw(rows: Sequence[Result], path: Path) -> None:
     """Draw the scores of all seeds as points, their means as bars."""
     from matplotlib import pyplot as plt
 

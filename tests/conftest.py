@@ -1,5 +1,6 @@
 """Shared fixtures: golden numbers, reference data, and a tiny network whose answer is known."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,9 @@ _REPEAT = {  # of Resize: repeat each value, in place
     "nearest_mode": "floor",
 }
 
+# Before torch reads it: sums over more threads round otherwise, and runs in processes of their own
+# are compared with runs in this one.
+os.environ["OMP_NUM_THREADS"] = "1"
 # A busy machine is no failure, and the same examples every time make one repeatable.
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")

@@ -25,10 +25,10 @@ def test_each_stage_lowers_its_own_loss_and_the_student_ships(tmp_path: Path) ->
     taught = f"objective.teacher={teacher}"
     fit(tiny("drawn-stage1-n", *run, start, taught, "objective.decay=False"), stage_one)
     fit(tiny("drawn-stage2-n", *run, f"objective.teacher={stage_one}"), stage_two)
-    for folder in (pretrain, teacher, stage_two):
+    for folder in (pretrain, stage_two):
         seen = losses(folder)
-        assert seen[-1] < seen[0], folder.name
-    # In eight people the feature loss of stage one leaps about; what the teacher says does not.
+        assert seen[-1] < 0.9 * seen[0], folder.name
+    # In eight people the keypoint and feature losses leap about; what the teacher says does not.
     seen = losses(stage_one, "logit")
     assert seen[-1] < 0.5 * seen[0]
 
