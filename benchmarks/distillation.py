@@ -14,16 +14,24 @@ settings, and at the validation people once.
 import argparse
 import json
 import os
-import time
+import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `benchmarks`
 
+from benchmarks.small_runs import (
+    Part,
+    Result,
+    Task,
+    draw,
+    folder_of,
+    result_of,
+    split_people,
+    table,
+    train_all,
+)
 from posedistill.datasets.drawn import DrawnPeople
 from posedistill.objectives.dwpose import StageOneConfig, StageTwoConfig
 from posedistill.recipes import people
@@ -36,8 +44,6 @@ EPOCHS, STAGE_TWO_EPOCHS, PRETRAIN_EPOCHS = 6, 2, 6
 TEACHER_EPOCHS, TEACHER_PRETRAIN_EPOCHS = 4, 3  # of about five times as many people
 _DRAWN_IDS = 10_000_000  # beyond the ids of the real people
 SCORES = ("whole/AP", "body/AP", "body/PCK@0.1", "face/PCK@0.02", "foot/PCK@0.05")
-Row = dict[str, Any]  # of a json file
-_CHUNK = 250  # steps between two notes of the cost
 _STUDENTS = {
     "student alone": None,
     "feature": StageOneConfig(beta=0.0, decay=False),
@@ -46,15 +52,6 @@ _STUDENTS = {
     "feature + logit + decay": StageOneConfig(),
 }
 _SECOND = {"stage two alone": "student alone", "stage one + two": "feature + logit + decay"}
-
-
-@dataclass(frozen=True)
-class Task:
-    """Hold one training run: where it goes, what it does, and the runs it starts from."""
-
-    folder: Path
-    recipe: Recipe
-    needs: tuple[Path, ...] = ()
 
 
 def main() -> None:
@@ -67,57 +64,47 @@ def main() -> None:
     parser.add_argument("--part", choices=["val", "tune"], default="val", help="people to score on")
     parser.add_argument("--plot", type=Path, help="file for the plot")
     arguments = parser.parse_args()
-    files = split_people(arguments.data, arguments.runs)
+    files = write_parts(arguments.data, arguments.runs)
     tasks = list(all_tasks(arguments.runs, files, arguments.seeds))
     train_all(tasks, arguments.jobs)
-    part = files["val"] if arguments.part == "val" else files["tune"]
-    rows = score_all(arguments.runs, part, arguments.data / "images", arguments.seeds)
-    print(table(rows))
+    results = score_all(
+        arguments.runs, files[arguments.part], images=files["images"], seeds=arguments.seeds
+    )
+    print(table(results, SCORES))
     if arguments.plot is not None:
-        draw(rows, arguments.plot)
+        draw(results, ("body/PCK@0.1", "face/PCK@0.02"), path=arguments.plot)
 
 
-def split_people(data: Path, runs: Path) -> dict[str, Path]:
-    """Write who trains and who is held out for choosing settings, by whole photos."""
+def write_parts(data: Path, runs: Path) -> dict[str, Path]:
+    """Write who trains students and teacher, and who is held out for choosing settings."""
     content = json.loads((data / "annotations" / "train.json").read_text(encoding="utf-8"))
-    order = np.random.default_rng(0).permutation(len(content["annotations"]))
-    people_in_order = [content["annotations"][index] for index in order]
-    tune = people_in_order[:NUM_TUNE]
-    taken = {person["image_id"] for person in tune}
-    real = [person for person in people_in_order if person["image_id"] not in taken]
+    real, tune = split_people(content, NUM_TUNE)
     drawn = _drawn_people(runs / "drawn")
     parts = {
-        "tune": {"annotations": tune, "images": content["images"]},
-        "train": _joined({"annotations": real[:NUM_REAL], "images": content["images"]}, drawn),
-        "teacher": _joined({"annotations": real, "images": content["images"]}, drawn),
+        "tune": tune,
+        "train": Part(real.people[:NUM_REAL], real.images) + drawn,
+        "teacher": real + drawn,
     }
-    files = {"val": (data / "annotations" / "val.json").resolve()}
+    files = {name: (runs / f"{name}.json").resolve() for name in parts}
     for name, part in parts.items():
-        used = {person["image_id"] for person in part["annotations"]}
-        part["images"] = [image for image in part["images"] if image["id"] in used]
-        files[name] = (runs / f"{name}.json").resolve()
-        files[name].write_text(json.dumps(content | part), encoding="utf-8")
-    files["images"] = (data / "images").resolve()
-    return files
+        part.write(files[name], like=content)
+    files["val"] = (data / "annotations" / "val.json").resolve()
+    return files | {"images": (data / "images").resolve()}
 
 
-def _drawn_people(folder: Path) -> dict[str, list[Row]]:
+def _drawn_people(folder: Path) -> Part:
     """Draw people, once; give their labels, with ids and file names beside the real ones'."""
     annotations = folder / "annotations.json"
     if not annotations.exists():
         DrawnPeople(NUM_DRAWN, seed=3).write(folder)
-    content: dict[str, list[Row]] = json.loads(annotations.read_text(encoding="utf-8"))
+    content = json.loads(annotations.read_text(encoding="utf-8"))
     for image in content["images"]:
         image["id"] += _DRAWN_IDS
         image["file_name"] = str((folder / "images" / image["file_name"]).resolve())
     for person in content["annotations"]:
         person["id"] += _DRAWN_IDS
         person["image_id"] += _DRAWN_IDS
-    return content
-
-
-def _joined(first: dict[str, list[Row]], second: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    return {key: first[key] + second[key] for key in ("annotations", "images")}
+    return Part(content["annotations"], content["images"])
 
 
 def all_tasks(runs: Path, files: dict[str, Path], seeds: Sequence[int]) -> Iterator[Task]:
@@ -155,11 +142,6 @@ def _people_of(files: dict[str, Path], part: str) -> WholeBodyData:
     )
 
 
-def folder_of(runs: Path, label: str, seed: int) -> Path:
-    """Give the run folder of a label and a seed."""
-    return runs / f"{label.replace(' + ', '-').replace(' ', '-')}-{seed}"
-
-
 def _small(
     recipe: Recipe, data: WholeBodyData, *, epochs: int, start: Path | None = None
 ) -> Recipe:
@@ -178,131 +160,15 @@ def _small(
     )
 
 
-def train_all(tasks: Sequence[Task], jobs: int) -> None:
-    """Run the tasks that are not done, as soon as what they start from is."""
-    waiting = [task for task in tasks if not is_done(task.folder)]
-    running: dict[Future[None], Task] = {}
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        while waiting or running:
-            for task in [task for task in waiting if all(map(is_done, task.needs))]:
-                if len(running) < jobs:
-                    waiting.remove(task)
-                    running[pool.submit(train, task)] = task
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
-                print(f"{time.strftime('%H:%M')} {running.pop(future).folder.name}", flush=True)
-
-
-def is_done(folder: Path) -> bool:
-    """Tell whether a run came to its end."""
-    return (folder / "done").exists()
-
-
-def train(task: Task) -> None:
-    """Take all steps of a run on one thread, noting the CPU seconds."""
-    import torch
-
-    from posedistill.train.fit import fit
-
-    torch.set_num_threads(1)
-    steps = count_steps(task.recipe)
-    cost = task.folder / "cpu-seconds.txt"
-    for stop_at in [*range(_CHUNK, steps, _CHUNK), steps + 1]:
-        start = time.process_time()
-        fit(task.recipe, task.folder, stop_at=stop_at)
-        with cost.open("a", encoding="utf-8") as file:
-            file.write(f"{time.process_time() - start}\n")
-    (task.folder / "done").touch()
-
-
-def count_steps(recipe: Recipe) -> int:
-    """Give the steps of a run; a step too many does no harm."""
-    return -(-len(recipe.data.training().instances) // recipe.batch_size) * recipe.epochs
-
-
-@dataclass(frozen=True)
-class Result:
-    """Hold a kind of run: a report of each seed, and the CPU minutes of each."""
-
-    label: str
-    scores: tuple[dict[str, float], ...]
-    cpu_minutes: tuple[float, ...]
-
-    def mean_sd(self, name: str) -> tuple[float, float]:
-        """Give the mean of a score, and the standard deviation between seeds."""
-        values = [scores.get(name, np.nan) for scores in self.scores]
-        return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-
-
-def score_all(runs: Path, annotations: Path, images: Path, seeds: Sequence[int]) -> list[Result]:
-    """Score all runs, each once: what was scored before is read."""
-    rows = [_row("teacher", [runs / "teacher"], annotations, images)]
+def score_all(runs: Path, annotations: Path, *, images: Path, seeds: Sequence[int]) -> list[Result]:
+    """Score all runs on annotated people."""
+    rows = {"teacher": [runs / "teacher"]}
     for label in (*_STUDENTS, *_SECOND):
-        folders = [folder_of(runs, label, seed) for seed in seeds]
-        rows.append(_row(label, folders, annotations, images))
-    return rows
-
-
-def _row(label: str, folders: Sequence[Path], annotations: Path, images: Path) -> Result:
-    scores = tuple(_scores(folder, annotations, images) for folder in folders)
-    minutes = tuple(
-        sum(map(float, (folder / "cpu-seconds.txt").read_text().split())) / 60 for folder in folders
-    )
-    return Result(label, scores, minutes)
-
-
-def _scores(folder: Path, annotations: Path, images: Path) -> dict[str, float]:
-    from posedistill.evaluate.run import evaluate
-    from posedistill.models import load
-
-    kept = folder / f"scores-{annotations.stem}.json"
-    if not kept.exists():
-        report = evaluate(
-            load(folder).session(),
-            annotations=annotations,
-            images_dir=images,
-            out=None,
-            progress=False,
-        )
-        kept.write_text(json.dumps(report.as_dict()), encoding="utf-8")
-    scores: dict[str, float] = json.loads(kept.read_text(encoding="utf-8"))
-    return scores
-
-
-def table(rows: Sequence[Result]) -> str:
-    """Give mean and standard deviation of all scores as a Markdown table."""
-    lines = [
-        f"| run | {' | '.join(SCORES)} | CPU minutes |",
-        "|---" + "|---:" * (len(SCORES) + 1) + "|",
+        rows[label] = [folder_of(runs, label, seed) for seed in seeds]
+    return [
+        result_of(label, folders, annotations=annotations, images=images)
+        for label, folders in rows.items()
     ]
-    for row in rows:
-        cells = []
-        for name in SCORES:
-            mean, sd = row.mean_sd(name)
-            cells.append(f"{mean:.1f} ± {sd:.1f}" if len(row.scores) > 1 else f"{mean:.1f}")
-        cells.append(f"{np.mean(row.cpu_minutes):.1f}")
-        lines.append(f"| {row.label} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def draw(rows: Sequence[Result], path: Path) -> None:
-    """Draw the scores of all seeds as points, their means as bars."""
-    from matplotlib import pyplot as plt
-
-    names = ("body/PCK@0.1", "face/PCK@0.02")
-    figure, panels = plt.subplots(1, len(names), figsize=(11, 4), layout="constrained", sharey=True)
-    for axes, name in zip(panels, names, strict=True):
-        for index, row in enumerate(rows):
-            values = [scores.get(name, np.nan) for scores in row.scores]
-            axes.barh(index, np.mean(values), color="0.8" if index == 0 else "tab:blue", alpha=0.5)
-            axes.plot(values, [index] * len(values), "k.", markersize=6)
-        axes.set(xlabel=f"{name}, per cent", yticks=range(len(rows)))
-        axes.set_yticklabels([row.label for row in rows])
-        axes.grid(axis="x", alpha=0.3)
-    panels[0].invert_yaxis()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -155,7 +155,9 @@ def _losses() -> Iterator[str]:
         labels = torch.cat([weights] * times)
         batch = random_batch(model, len(labels))._replace(targets=targets, weights=labels)
         sums.append(simcc_kl(*logits, *targets, labels).item())
-        means.append(keypoint_loss(logits, batch, model=model, config=SupervisedConfig()).item())
+        means.append(
+            keypoint_loss(logits, batch, codec=model.spec.codec, config=SupervisedConfig()).item()
+        )
     yield (
         f"supervised loss: 3 people {sums[0]:.4g}, the same people twice {sums[1]:.4g} "
         f"(released); {means[0]:.4g} and {means[1]:.4g} (default)"

@@ -174,6 +174,25 @@ def test_evaluate_and_score_print_the_same_table(
     assert table.startswith(capsys.readouterr().out.rstrip("\n"))
 
 
+def test_evaluate_and_score_know_mpii(
+    tmp_path: Path, write_dot_model: WriteModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tqdm", reason="needs the extra evaluate")
+    codec = SimCC((48, 64), (4.9, 5.66), split_ratio=1.0)
+    model = write_dot_model(spec=Spec("dot-finder", "mpii16", codec, padding=1.0))
+    write_image(tmp_path / "a.png", _photo(10, 20))
+    person = {"image": "a.png", "center": [25, 30.6], "scale": 0.32, "head_box": [1, 1, 16, 21]}
+    person |= {"joints": [[11, 21]] * 16, "joints_vis": [1] * 16}
+    valid, out = tmp_path / "valid.json", tmp_path / "pred.json"
+    valid.write_text(json.dumps([person]))
+    words = ["--data", str(valid), "--images", str(tmp_path), "--boxes", "gt", "--out", str(out)]
+    assert main(["evaluate", str(model), *words]) == 0
+    table = capsys.readouterr().out
+    assert table.splitlines()[1].split() == ["PCKh@0.5", *["100.0"] * 8, "1"]
+    assert main(["score", str(out), "--data", str(valid)]) == 0
+    assert table.startswith(capsys.readouterr().out.rstrip("\n"))
+
+
 def test_evaluate_takes_boxes_of_a_detector_with_their_scores(
     annotated: Path, tmp_path: Path, write_dot_model: WriteModel, capsys: pytest.CaptureFixture[str]
 ) -> None:

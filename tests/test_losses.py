@@ -151,8 +151,8 @@ def test_the_heatmap_divergence_equals_a_slow_loop(temperature: float) -> None:
     student, teacher = seeded(5, (2, 3, 4, 5)), seeded(6, (2, 3, 4, 5))
     rows = zip(student.double().view(6, 20), teacher.double().view(6, 20), strict=True)
     total = sum(_slow_kl(s.numpy(), t.numpy(), 1 / temperature) for s, t in rows)
-    seen = heatmap_kl(student, teacher, temperature=temperature).item()
-    assert seen == pytest.approx(total / 6 * temperature**2, rel=1e-6)
+    seen = heatmap_kl(student, teacher, torch.ones(2, 3), temperature=temperature).item()
+    assert seen == pytest.approx(total / (2 * 20) * temperature**2, rel=1e-6)
 
 
 def test_the_heatmap_error_equals_a_slow_loop(rng: np.random.Generator) -> None:
@@ -217,7 +217,7 @@ divergences = pytest.mark.parametrize(
     [
         lambda s, t: logit_kl(s, s, t, t),
         lambda s, t: simcc_kl(s, s, t, t, torch.ones(s.shape[:2])),
-        lambda s, t: heatmap_kl(s[..., None], t[..., None]),
+        lambda s, t: heatmap_kl(s[..., None], t[..., None], torch.ones(s.shape[:2])),
     ],
     ids=["logit_kl", "simcc_kl", "heatmap_kl"],
 )
@@ -236,7 +236,7 @@ def test_divergences_are_positive_and_zero_only_for_the_teacher_itself(
 ) -> None:
     student, teacher = _small(1, 7), _small(2, 7)
     assert divergence(teacher, teacher).item() == pytest.approx(0, abs=1e-6)
-    assert divergence(student, teacher).item() > 0.05
+    assert divergence(student, teacher).item() > 0.01
 
 
 @divergences

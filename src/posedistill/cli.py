@@ -21,6 +21,7 @@ _EXTRAS = {
     "onnxscript": "train",
     "tqdm": "evaluate",
     "faster_coco_eval": "evaluate",
+    "scipy": "evaluate",
     "av": "data",
 }
 _MODEL = (
@@ -177,7 +178,8 @@ def _add_evaluate(commands: "_Commands") -> argparse.ArgumentParser:
         "--boxes",
         required=True,
         metavar="gt|FILE",
-        help="gt: the annotated boxes; FILE: COCO detection results, as the published tables use",
+        help="gt: the annotated boxes; FILE: COCO detection results, as the published tables use "
+        "(not those of MPII)",
     )
     add("--out", required=True, type=Path, metavar="PRED.json", help="file for the predictions")
     _add_spec(command)
@@ -337,7 +339,11 @@ def _add_spec(command: argparse.ArgumentParser) -> None:
 
 def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--data", required=True, type=Path, metavar="ANN.json", help="COCO(-WholeBody) annotations"
+        "--data",
+        required=True,
+        type=Path,
+        metavar="ANN.json",
+        help="COCO(-WholeBody) annotations; for MPII its list, with gt_valid.mat beside it",
     )
 
 

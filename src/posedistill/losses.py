@@ -87,16 +87,23 @@ def heatmap_mse(  # house rule: outputs, then what they should be
     return (errors * weights[labelled]).sum() / weights.numel()
 
 
-def heatmap_kl(student: Tensor, teacher: Tensor, *, temperature: float = 1.0) -> Tensor:
-    """Give the KL divergence of heatmaps, each map a distribution over its cells.
+def heatmap_kl(  # house rule: outputs, then what they should be
+    heatmaps: Tensor, targets: Tensor, weights: Tensor, *, temperature: float = 1.0
+) -> Tensor:
+    """Give the pixel-wise KL divergence of online distillation (OKDHP, Li et al., ICCV 2021).
 
-    Both (N, K, h, w). Summed over cells, averaged over people and joints, times temperature
-    squared (Hinton et al., 2015; OKDHP, Li et al., ICCV 2021).
+    heatmaps, targets: (N, K, h, w), each map a distribution over its cells; weights: (N, K), on
+    both maps before the softmax as released (loss.py), so that a joint of weight 0 counts nothing.
+    Summed over joints and cells, averaged over people, divided by the number of cells, times
+    temperature squared. Gradients reach targets that are not detached.
 
     >>> x = torch.zeros(1, 2, 3, 4)
-    >>> float(heatmap_kl(x, x))
+    >>> float(heatmap_kl(x, x, torch.ones(1, 2)))
     0.0
     """
-    predicted = log_softmax(student.float().flatten(2) / temperature, dim=-1)
-    wanted = log_softmax(teacher.float().flatten(2) / temperature, dim=-1)
-    return _kl_rows(predicted, wanted).mean() * temperature**2
+    labelled = weights > 0
+    scale = weights[labelled].unsqueeze(1) / temperature
+    predicted = log_softmax(heatmaps[labelled].float().flatten(1) * scale, dim=-1)
+    wanted = log_softmax(targets[labelled].float().flatten(1) * scale, dim=-1)
+    cells = heatmaps.shape[2] * heatmaps.shape[3]
+    return _kl_rows(predicted, wanted).sum() * temperature**2 / (len(heatmaps) * cells)

@@ -7,34 +7,39 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from posedistill.codecs.refine import OFFSETS, dark_offset, dark_udp_offset, quarter_offset
+from posedistill.codecs import Heatmap
+from posedistill.codecs.heatmap import Refine
+from posedistill.codecs.refine import OFFSETS, Offset, dark_offset, dark_udp_offset, quarter_offset
 
 Floats = NDArray[np.float32]
 W, H = 14, 18
 every_offset = pytest.mark.parametrize("name", list(OFFSETS))
 
 
-def _bumps(rng: np.random.Generator, *, count: int) -> tuple[Floats, NDArray[np.int64]]:
+def _bumps(
+    rng: np.random.Generator, *, count: int, sigma: float = 2.0
+) -> tuple[Floats, NDArray[np.int64]]:
     """Give noisy Gaussians all over the map, also at its border, and their highest cells."""
     x, y = rng.uniform(0, W - 1, count), rng.uniform(0, H - 1, count)
     squares = (np.arange(W) - x[:, None, None]) ** 2 + (
         np.arange(H)[:, None] - y[:, None, None]
     ) ** 2
-    maps = np.exp(-squares / 8) + 0.02 * rng.standard_normal((count, H, W))
+    maps = np.exp(-squares / (2 * sigma**2)) + 0.02 * rng.standard_normal((count, H, W))
     best = maps.reshape(count, -1).argmax(-1)
     return maps.astype(np.float32), np.stack([best % W, best // W], axis=-1)
 
 
-def _slow_blur(heatmap: Floats) -> Floats:
-    wide = np.pad(heatmap, 11)
-    blurred = np.asarray(cv2.GaussianBlur(wide, (11, 11), 0))[11:-11, 11:-11]
+def _slow_blur(heatmap: Floats, kernel: int) -> Floats:
+    wide = np.pad(heatmap, kernel)
+    blurred = np.asarray(cv2.GaussianBlur(wide, (kernel, kernel), 0))
+    blurred = blurred[kernel:-kernel, kernel:-kernel]
     return np.asarray(blurred * (heatmap.max() / blurred.max()), np.float32)
 
 
-def _slow_dark(heatmap: Floats, x: int, y: int) -> list[float]:
+def _slow_dark(heatmap: Floats, x: int, y: int, kernel: int) -> list[float]:
     if not (1 < x < W - 2 and 1 < y < H - 2):
         return [0.0, 0.0]
-    log = np.log(np.maximum(_slow_blur(heatmap), 1e-10).astype(np.float64))
+    log = np.log(np.maximum(_slow_blur(heatmap, kernel), 1e-10).astype(np.float64))
     slope_y, slope_x = (axis[y, x] for axis in np.gradient(log))
     (yy, yx), (xy, xx) = (
         [second[y, x] for second in np.gradient(first)] for first in np.gradient(log)
@@ -43,8 +48,8 @@ def _slow_dark(heatmap: Floats, x: int, y: int) -> list[float]:
     return [-float(step[0]), -float(step[1])]
 
 
-def _slow_dark_udp(heatmap: Floats, x: int, y: int) -> list[float]:
-    blurred = np.clip(_slow_blur(heatmap), 1e-3, 50)
+def _slow_dark_udp(heatmap: Floats, x: int, y: int, kernel: int) -> list[float]:
+    blurred = np.clip(_slow_blur(heatmap, kernel), 1e-3, 50)
     log = np.log(np.pad(blurred, 1, mode="edge").astype(np.float64))
     near = log[y : y + 3, x : x + 3]
     slope = [(near[1, 2] - near[1, 0]) / 2, (near[2, 1] - near[0, 1]) / 2]
@@ -59,17 +64,34 @@ def _slow_dark_udp(heatmap: Floats, x: int, y: int) -> list[float]:
     return [-float(step[0]), -float(step[1])]
 
 
+@pytest.mark.parametrize(("sigma", "kernel"), [(2.0, 11), (3.0, 17)], ids=str)
 @pytest.mark.parametrize(
     ("offset", "slow"), [(dark_offset, _slow_dark), (dark_udp_offset, _slow_dark_udp)]
 )
-def test_offsets_are_those_of_a_slow_loop(
+def test_offsets_are_those_of_a_slow_loop_with_the_published_kernel(
     rng: np.random.Generator,
-    offset: Callable[[Floats, NDArray[np.int64]], NDArray[np.float64]],
-    slow: Callable[[Floats, int, int], list[float]],
+    offset: Offset,
+    slow: Callable[[Floats, int, int, int], list[float]],
+    sigma: float,
+    kernel: int,
 ) -> None:
-    maps, cells = _bumps(rng, count=60)
-    expected = [slow(heatmap, int(x), int(y)) for heatmap, (x, y) in zip(maps, cells, strict=True)]
-    np.testing.assert_allclose(offset(maps, cells), expected, rtol=1e-3, atol=1e-4)
+    maps, cells = _bumps(rng, count=60, sigma=sigma)
+    expected = [
+        slow(heatmap, int(x), int(y), kernel) for heatmap, (x, y) in zip(maps, cells, strict=True)
+    ]
+    offsets = offset(maps, cells, sigma=sigma)
+    np.testing.assert_allclose(offsets, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("refine", ["dark", "dark_udp"])
+def test_a_codec_refines_with_the_kernel_of_its_sigma(
+    rng: np.random.Generator, refine: Refine
+) -> None:
+    maps, cells = _bumps(rng, count=20, sigma=3.0)
+    codec = Heatmap((4 * W, 4 * H), 3.0, refine=refine)
+    wide, narrow = (OFFSETS[refine](maps, cells, sigma=sigma) for sigma in (3.0, 2.0))
+    np.testing.assert_allclose(codec.decode(maps)[0], 4 * (cells + wide), rtol=1e-5, atol=1e-3)
+    assert np.abs(wide - narrow).max() > 0.05
 
 
 @pytest.mark.parametrize(

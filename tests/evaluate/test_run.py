@@ -224,7 +224,9 @@ def test_a_missing_image_with_boxes_but_no_labels_stops_the_run(
 
 
 def test_a_model_of_another_skeleton_is_refused(annotations: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="gives hand21; only models of wholebody133 and coco17"):
+    with pytest.raises(
+        ValueError, match="gives hand21; only models of wholebody133, coco17, mpii16"
+    ):
         evaluate(
             CentreSession("hand21"),
             annotations=annotations,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from posedistill.datasets.drawn import DrawnPeople
-from posedistill.losses import heatmap_kl, logit_kl
+from posedistill.losses import heatmap_mse, logit_kl
 from posedistill.models import PoseModel, build
 from posedistill.objectives.dwpose import StageOne, StageOneConfig
 from posedistill.objectives.objective import Batch
@@ -89,9 +89,8 @@ def test_heatmap_students_take_other_teachers_too() -> None:
     objective = StageOne(student, teacher, StageOneConfig(beta=1.0)).eval()
     batch = random_batch(student, 2)
     (maps,), (wanted,) = student(batch.images), teacher.answer(batch.images).logits
-    assert _losses(objective, batch)["logit"].item() == pytest.approx(
-        heatmap_kl(maps[:, :17], wanted).item()
-    )
+    error = 1000 * heatmap_mse(maps[:, :17], wanted, torch.ones(2, 17))
+    assert _losses(objective, batch)["logit"].item() == pytest.approx(error.item())
 
 
 class _Counting(Frozen):

@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from posedistill.export.onnx import export_onnx
-from posedistill.models import PoseModel, build, save
+from posedistill.models import PoseModel, build, load, save
+from posedistill.models.branches import Branch
 from posedistill.models.files import BEST
 from posedistill.objectives.dwpose import STORED, StageOne, StageTwo
+from posedistill.objectives.online import Online
 from posedistill.objectives.teacher_only import LogitsOnly, LogitsOnlyConfig
+from posedistill.recipes import get
 from posedistill.teachers import Frozen, Joined, OnnxTeacher
 from posedistill.train.assemble import make_objective
 from posedistill.train.fit import fit
@@ -94,3 +97,56 @@ def test_a_student_learns_from_logits_alone(teacher: Path) -> None:
     config = LogitsOnlyConfig(teacher=str(teacher / "teacher.onnx"))
     recipe = replace(tiny("drawn-rtmpose-n"), objective=config)
     assert isinstance(make_objective(recipe), LogitsOnly)
+
+
+def _online(recipe: Recipe) -> Online:
+    objective = make_objective(recipe)
+    assert isinstance(objective, Online)
+    return objective
+
+
+@pytest.mark.parametrize(
+    ("name", "shared", "own", "candidates"),
+    [
+        ("okdhp-hourglass-2", 2, [1, 1, 1], 3),
+        ("okdhp-hourglass-4", 3, [2, 2, 2], 3),
+        ("okdhp-hourglass-4-unbalanced", 3, [2, 4, 6], 1),
+        ("okdhp-resnet18", 8, [0, 0, 0], 3),
+        ("okd-rtmpose-t", 5, [0, 0, 0], 3),
+    ],
+)
+def test_branches_share_what_the_paper_says(
+    name: str, shared: int, own: list[int], candidates: int
+) -> None:
+    recipe = get(name)
+    with torch.device("meta"):
+        online = _online(recipe)
+    network = online.network
+    assert len(network.shared) == shared  # the stem is the first
+    branches = [branch for branch in network.branches if isinstance(branch, Branch)]
+    assert [len(branch.stages) for branch in branches] == own
+    models = online.candidates().values()
+    assert [model.spec.architecture for model in models] == [recipe.model.name] * candidates
+
+
+def test_every_branch_starts_from_a_backbone_that_is_given(teacher: Path) -> None:
+    plain = tiny("drawn-okd-rtmpose-n", "objective.shared_stages=2")
+    started = override(plain, [f"model.backbone_from={teacher}"])
+    wanted = load(teacher).backbone.state_dict()
+    models = [*_online(started).candidates().values(), *_online(plain).candidates().values()]
+    seen = [model.backbone.state_dict() for model in models]
+    same = [all(torch.equal(wanted[key], state[key]) for key in wanted) for state in seen]
+    assert same == [True] * 3 + [False] * 3
+
+
+def test_branches_differ_from_the_start() -> None:
+    heads = [model.head for model in _online(tiny("drawn-okd-rtmpose-n")).candidates().values()]
+    first, second, third = (head.get_parameter("mlp.1.weight") for head in heads)
+    assert not torch.equal(first, second)
+    assert not torch.equal(second, third)
+
+
+def test_branches_of_unlike_networks_are_refused() -> None:
+    recipe = tiny("drawn-okd-rtmpose-n", "objective.branches=rtmpose-n,hourglass-2-narrow")
+    with pytest.raises(ValueError, match="hourglass-2-narrow cannot be a branch beside rtmpose-n"):
+        make_objective(recipe)

@@ -1,5 +1,6 @@
 """Data of recipes: what each kind names, and unlabelled photos and videos from end to end."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from posedistill.media import read_image, write_image
-from posedistill.train.data import DrawnData, UnlabelledData, ValidationFiles, WholeBodyData
+from posedistill.train.data import (
+    DrawnData,
+    HalpeData,
+    MpiiData,
+    UnlabelledData,
+    ValidationFiles,
+    WholeBodyData,
+)
+from tests.mpii_files import rect, row, write_list, write_release
 
 SIZES_WH = {"a.png": (40, 30), "b.png": (24, 36), "deep/c.png": (50, 20)}
 
@@ -64,6 +73,47 @@ def test_whole_body_data_names_its_files_below_the_root(tmp_path: Path) -> None:
     assert data.validation(tmp_path) == ValidationFiles(Path("coco/val.json"), Path("coco/val"))
     with pytest.raises(FileNotFoundError, match=r"coco_wholebody_train_v1\.0\.json"):
         data.training()
+
+
+def test_mpii_data_names_its_files_below_the_root(tmp_path: Path) -> None:
+    data = MpiiData(root=str(tmp_path), train="train.json", val="valid.json")
+    write_list(tmp_path / "train.json", [row(), row(image="b.png")])
+    people = data.training()
+    assert people.skeleton.name == "mpii16"
+    assert [person.image_id for person in people.instances] == [1, 2]
+    files = ValidationFiles(tmp_path / "valid.json", tmp_path / "images")
+    assert data.validation(tmp_path) == files
+    assert MpiiData().validation(tmp_path).annotations == Path("data/mpii/annot/valid.json")
+
+
+def test_of_the_release_the_images_of_the_validation_list_do_not_train(tmp_path: Path) -> None:
+    pytest.importorskip("scipy", reason="needs the extra evaluate")
+    data = MpiiData(root=str(tmp_path), train="release.mat", val="valid.json")
+    images = [(name, 1, [rect(row()), rect(row(5))]) for name in ("a.png", "b.png")]
+    write_release(tmp_path / "release.mat", images)
+    write_list(tmp_path / "valid.json", [row(image="a.png")])
+    write_image(tmp_path / "images" / "b.png", np.zeros((30, 40, 3), np.uint8))
+    people = data.training()
+    assert len(people.instances) == 2
+    assert {person.image_id for person in people.instances} == {1}
+    with pytest.raises(FileNotFoundError, match=r"none\.json"):
+        replace(data, val="none.json").training()
+
+
+@pytest.mark.parametrize(("skeleton", "joints"), [("wholebody133", 133), ("halpe136", 136)])
+def test_halpe_data_is_read_as_either_skeleton(tmp_path: Path, skeleton: str, joints: int) -> None:
+    write_image(tmp_path / "a.png", np.zeros((30, 40, 3), np.uint8))
+    person = {"id": 7, "image_id": 3, "bbox": [1, 1, 20, 20], "keypoints": [5, 5, 1] * 136}
+    images = [{"id": 3, "file_name": "a.png", "width": 40, "height": 30}]
+    content = json.dumps({"images": images, "annotations": [person]})
+    (tmp_path / "halpe.json").write_text(content, encoding="utf-8")
+    data = HalpeData(str(tmp_path), train="halpe.json", train_images="", skeleton=skeleton)
+    people = data.training()
+    assert people.skeleton.name == skeleton
+    assert people.instances[0].keypoints.shape == (joints, 2)
+    assert data.validation(tmp_path) is None
+    scored = replace(data, val="val.json", val_images="val")
+    assert scored.validation(tmp_path) == ValidationFiles(Path("val.json"), Path("val"))
 
 
 def test_drawn_data_trains_and_validates_on_other_people(tmp_path: Path) -> None:
@@ -191,5 +241,6 @@ def test_unlabelled_data_is_evaluated_only_where_labels_are_named(tmp_path: Path
 def test_half_of_what_evaluation_needs_is_refused(
     val: str, val_images: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="set both to evaluate"):
-        UnlabelledData(val=val, val_images=val_images).validation(tmp_path)
+    for kind in (UnlabelledData, HalpeData):
+        with pytest.raises(ValueError, match="set both to evaluate"):
+            kind(val=val, val_images=val_images).validation(tmp_path)

@@ -12,6 +12,7 @@ from posedistill.codecs import Codec
 from posedistill.datasets.drawn import DrawnPeople
 from posedistill.models import build, save
 from posedistill.objectives.objective import Batch, Key
+from posedistill.objectives.online import OnlineConfig
 from posedistill.objectives.supervised import SupervisedConfig
 from posedistill.recipes import RECIPES, get, launch_lines
 from posedistill.train.assemble import make_objective
@@ -31,12 +32,21 @@ def _teacher(folder: Path) -> Path:
     return folder / "teacher.safetensors"
 
 
+def _stand_in(name: str) -> str:
+    """Name a smaller model of the same kind; the encoders with deconvolutions have no smaller."""
+    if name.startswith("hourglass"):
+        stacks = int(name.split("-")[1])
+        return f"hourglass-{max(stacks // 2, 2)}-narrow"  # two, so that branches can share one
+    if name.endswith("-deconv"):
+        return name
+    return "cspnext-n-heatmap" if name.endswith("-heatmap") else "rtmpose-n"
+
+
 def _small(recipe: Recipe, teacher: Path) -> Recipe:
-    """Keep all that a recipe says but the size of its model, its data and its teacher."""
-    kind = "cspnext-n-heatmap" if "heatmap" in recipe.model.name else "rtmpose-n"
+    """Keep all that a recipe says but the size of its models, its data and its teacher."""
     model = replace(
         recipe.model,
-        name=kind,
+        name=_stand_in(recipe.model.name),
         input_size_wh=SIZE_WH,
         skeleton="wholebody133",
         backbone_from="",
@@ -44,6 +54,9 @@ def _small(recipe: Recipe, teacher: Path) -> Recipe:
     recipe = replace(recipe, model=model, data=DrawnData())
     if isinstance(recipe.objective, SupervisedConfig):
         return recipe
+    if isinstance(recipe.objective, OnlineConfig):
+        branches = tuple(map(_stand_in, recipe.objective.branches))
+        return replace(recipe, objective=replace(recipe.objective, branches=branches))
     return replace(recipe, objective=replace(recipe.objective, teacher=str(teacher)))
 
 

@@ -1,5 +1,6 @@
 """Optimisation beside the reference's groups, learning rates and moving averages."""
 
+import copy
 import json
 import math
 from pathlib import Path
@@ -8,9 +9,15 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.autograd import backward
 
 from posedistill.models import build
+from posedistill.objectives.supervised import Supervised, SupervisedConfig
+from posedistill.train.launch import launch
+from posedistill.train.learner import Learner
 from posedistill.train.optim import Ema, OptimConfig, learning_rate, parameter_groups
+from posedistill.train.recipe import Recipe
+from tests.random_batch import random_batch
 
 Golden = dict[str, Any]  # Any: numbers and records of them, as JSON holds them
 
@@ -65,6 +72,52 @@ def test_learning_rates_rise_stay_and_fall() -> None:
     assert all(later < earlier for earlier, later in zip(rates[50:], rates[51:], strict=False))
     assert rates[75] == pytest.approx(0.1 + 0.9 / 2)
     assert rates[100] == pytest.approx(0.1)
+
+
+# OKDHP: 150 epochs, lr 2.5e-4, times 0.1 after epochs 90 and 120
+STEPS = OptimConfig(lr=2.5e-4, warmup_steps=0, milestones=(90 / 150, 120 / 150))
+
+
+@pytest.mark.parametrize("per_epoch", [1, 7, 1390])
+def test_learning_rates_fall_in_steps_as_torch_lets_them(per_epoch: int) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.5e-4)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[90, 120], gamma=0.1)
+    for epoch in range(150):
+        (wanted,) = schedule.get_last_lr()
+        for step in (epoch * per_epoch, (epoch + 1) * per_epoch - 1):
+            seen = learning_rate(step, 150 * per_epoch, config=STEPS)
+            assert seen == pytest.approx(wanted, rel=1e-9), (epoch, step)
+        optimizer.step()
+        schedule.step()
+
+
+def test_each_side_of_a_milestone_has_its_own_learning_rate() -> None:
+    config = OptimConfig(lr=1.0, warmup_steps=4, milestones=(0.25, 0.5), milestone_factor=0.5)
+    rates = [learning_rate(step, 40, config=config) for step in (3, 9, 10, 19, 20, 39)]
+    assert rates == pytest.approx([1.0, 1.0, 0.5, 0.5, 0.25, 0.25])
+    assert learning_rate(0, 40, config=config) == pytest.approx(1e-5)
+
+
+@pytest.mark.parametrize("milestone", [90.0, 1.0, 0.0, -0.5])
+def test_a_milestone_that_is_no_part_of_the_run_is_refused(milestone: float) -> None:
+    with pytest.raises(ValueError, match="expected parts of the run between 0 and 1"):
+        OptimConfig(milestones=(0.5, milestone))
+
+
+def test_without_decay_the_optimiser_is_adam() -> None:
+    torch.manual_seed(0)
+    start, inputs = nn.Linear(3, 2), torch.randn(5, 4, 3)
+    ends = []
+    for kind in (torch.optim.AdamW, torch.optim.Adam):
+        module = copy.deepcopy(start)
+        optimizer = kind(parameter_groups(module, 0.0), lr=0.1)
+        for batch in inputs:
+            optimizer.zero_grad()
+            backward(module(batch).square().mean())
+            optimizer.step()
+        ends.append(module.weight.detach())
+    assert torch.equal(*ends)
+    assert not torch.equal(ends[0], start.weight)
 
 
 @pytest.mark.parametrize("warmup_steps", [0, 1])
@@ -145,3 +198,45 @@ def test_training_goes_on_from_a_saved_average_as_if_unbroken() -> None:
     resumed.update(module)
     assert all(torch.equal(value, resumed.average[name]) for name, value in ema.average.items())
     assert resumed.state()["num_updates"] == 3
+
+
+def _learner(optim: OptimConfig) -> Learner:
+    torch.manual_seed(0)
+    objective = Supervised(build("rtmpose-n", "coco17", (64, 64)), SupervisedConfig())
+    return Learner(objective, Recipe("example", optim=optim), launch("32-true"))
+
+
+def _take(learner: Learner, steps: range) -> None:
+    model = learner.objective.deployable()
+    for step in steps:
+        learner.step(learner.to_device(random_batch(model, 4, seed=step)), 0.0, lr=1e-3)
+
+
+@pytest.mark.parametrize("ema", [False, True])
+def test_the_weights_of_now_are_evaluated_where_none_are_averaged(ema: bool) -> None:
+    learner = _learner(OptimConfig(ema=ema))
+    _take(learner, range(3))
+    now = learner.objective.deployable().state_dict()
+    evaluated = learner.averaged()
+    assert not evaluated.training
+    seen = evaluated.state_dict()
+    for key in ("head.mlp.1.weight", "backbone.stem.0.bn.running_mean"):
+        assert torch.equal(seen[key], now[key]) != ema, key
+    assert ema or all(torch.equal(value, now[key]) for key, value in seen.items())
+    before = seen["head.mlp.1.weight"].clone()
+    _take(learner, range(3, 4))
+    assert torch.equal(evaluated.state_dict()["head.mlp.1.weight"], before)  # it is a copy
+
+
+def test_without_an_average_training_goes_on_as_if_unbroken() -> None:
+    config = OptimConfig(ema=False)
+    whole, resumed = _learner(config), _learner(config)
+    _take(whole, range(2))
+    state = copy.deepcopy(whole.state())
+    assert state["ema"] == {}
+    _take(resumed, range(7, 8))
+    resumed.load(state)
+    for learner in (whole, resumed):
+        _take(learner, range(2, 4))
+    one, other = (learner.averaged().state_dict() for learner in (whole, resumed))
+    assert all(torch.equal(value, other[key]) for key, value in one.items())

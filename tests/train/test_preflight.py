@@ -11,10 +11,11 @@ import pytest
 from posedistill.codecs import Codec, Heatmap, SimCC
 from posedistill.datasets.drawn import DrawnPeople
 from posedistill.recipes import RECIPES, get
-from posedistill.train.data import WholeBodyData
+from posedistill.train.data import MpiiData, WholeBodyData
 from posedistill.train.fit import fit
 from posedistill.train.preflight import RecipeError, prepare, target_shapes
 from posedistill.train.recipe import ModelConfig, Recipe, override
+from tests import mpii_files
 from tests.train.tiny import tiny
 
 
@@ -147,6 +148,23 @@ def test_an_image_that_validation_misses_is_told(tmp_path: Path) -> None:
     problems = _problems(recipe, tmp_path)
     assert len(problems) == 2  # the same file trains and validates
     assert all("000003.png" in problem for problem in problems)
+
+
+def test_models_of_mpii_are_picked_by_pckh(tmp_path: Path) -> None:
+    people = [mpii_files.row(n, head_box=[1, 1, 31, 41]) for n in range(3)]
+    valid = mpii_files.write_list(tmp_path / "valid.json", people)
+    data = MpiiData(str(tmp_path), train=valid.name, val=valid.name)
+    model = ModelConfig("rtmpose-t", "mpii16", (64, 64))
+    recipe = Recipe("example", model, data, best_by="PCKh@0.1/wrist", batch_size=2)
+    assert prepare(recipe, tmp_path).validation == (valid, tmp_path / "images")
+    (problem,) = _problems(override(recipe, ["best_by=body/AP"]), tmp_path)
+    assert "one of PCKh@0.1, PCKh@0.1/ankle, " in problem
+    assert "PCKh@0.5/wrist" in problem
+    assert "AP, " not in problem
+    mpii_files.write_list(valid, [mpii_files.row()])
+    (problem,) = _problems(replace(recipe, batch_size=1), tmp_path)
+    assert "PCKh needs head sizes" in problem
+    assert "gt_valid.mat" in problem
 
 
 def test_what_only_looks_odd_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

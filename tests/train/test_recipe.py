@@ -137,6 +137,7 @@ def test_a_short_key_that_stands_for_nothing_says_so(
 class _Choices:
     kind: Literal["dark", "none"] = "none"
     sides: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @pytest.mark.parametrize(
@@ -145,6 +146,12 @@ class _Choices:
         ("data.kind=dark", _Choices("dark")),
         ("data.sides=3,4,5", _Choices(sides=(3, 4, 5))),
         ("data.sides=()", _Choices()),
+        ("data.names=hourglass-4, hourglass-6", _Choices(names=("hourglass-4", "hourglass-6"))),
+        ("data.names=hourglass-4", _Choices(names=("hourglass-4",))),
+        ("data.names=('hourglass-4', 'a, b')", _Choices(names=("hourglass-4", "a, b"))),
+        ("data.names=a|b.json|c, d|e|f|0.5", _Choices(names=("a|b.json|c", "d|e|f|0.5"))),
+        ("data.names=()", _Choices()),
+        ("data.names=", _Choices()),
     ],
 )
 def test_one_of_some_words_and_any_number_of_values_are_read(

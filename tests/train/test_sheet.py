@@ -10,6 +10,7 @@ from posedistill.datasets.drawn import DrawnPeople
 from posedistill.evaluate.predictions import Prediction
 from posedistill.train.data import ValidationFiles
 from posedistill.train.sheet import PredictionSheet, read_people
+from tests.mpii_files import row, write_list
 
 CELL_WH = (192, 256)
 
@@ -86,3 +87,23 @@ def test_few_people_fit_on_a_small_sheet(tmp_path: Path) -> None:
     few = ValidationFiles(*DrawnPeople(2, size=64).write(tmp_path))
     picture = PredictionSheet(few, "wholebody133").draw(_predictions(few, shifts={}))
     assert picture.shape == (CELL_WH[1], 2 * CELL_WH[0], 3)
+
+
+def test_models_of_the_16_joints_of_mpii_have_a_sheet_too(tmp_path: Path) -> None:
+    rows = [row(10 * n, head_box=[1, 1, 31, 41], scale=0.2) for n in range(3)]
+    files = ValidationFiles(write_list(tmp_path / "valid.json", rows), tmp_path / "images")
+    people = read_people(files, "mpii16")
+    found = [
+        Prediction(
+            person.image_id,
+            np.append(person.box_xyxy[:2], person.box_xyxy[2:] - person.box_xyxy[:2]),
+            person.keypoints,
+            np.ones(16, np.float32),
+            score=1.0,
+        )
+        for person in people.instances
+    ]
+    sheet = PredictionSheet(files, "mpii16")
+    picture = sheet.draw(found)
+    assert picture.shape == (CELL_WH[1], 3 * CELL_WH[0], 3)
+    assert not np.array_equal(picture, sheet.draw([]))

@@ -35,7 +35,7 @@ class Heatmap:
         stride: input pixels per map cell.
         center: of the Gaussian: the exact place, or the nearest cell.
         window: draw only the cells within 3 sigma of the nearest cell.
-        refine: how decoding moves off the highest cell.
+        refine: how decoding moves off the highest cell; "dark" blurs as suits sigma.
         grid: "stride": cell i is centred on input pixel i * stride. "udp": the first and last
             cells are centred on the first and last pixels. "udp_reference": the same, but
             decoding puts the last cell on pixel w, as the reference's un-crop expects it.
@@ -134,7 +134,7 @@ class Heatmap:
         best = flat.reshape(len(flat), h * w).argmax(-1)
         cells = np.stack([best % w, best // w], axis=-1)
         scores = flat[np.arange(len(flat)), cells[:, 1], cells[:, 0]]
-        points = cells + OFFSETS[self.refine](flat, cells)
+        points = cells + OFFSETS[self.refine](flat, cells, sigma=self.sigma)
         points[scores <= 0] = -1
         shape = heatmaps.shape[:-2]
         keypoints = (points * self._pixels_per_cell(decoding=True)).astype(np.float32)

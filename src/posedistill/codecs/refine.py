@@ -5,7 +5,7 @@ Papers: Simple Baselines (Xiao et al., ECCV 2018) for the quarter offset, DARK (
 Deliberate difference: a map without any signal gets no offset instead of NaN.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,23 @@ Floats = NDArray[np.float32]
 Cells = NDArray[np.int64]
 Offsets = NDArray[np.float64]
 
-_BLUR_RADIUS = 5  # kernel of 11 cells, the reference's for a Gaussian of 2 cells
-_BLUR_SIGMA = 2.0  # what OpenCV derives from 11 cells: 0.3 * ((11 - 1) / 2 - 1) + 0.8
+_SIGMA = 2.0  # of the Gaussians in most heatmaps, cells
 _LOG_FLOOR = 1e-10
 _LOG_RANGE_UDP = (1e-3, 50.0)
 
 
-def no_offset(heatmaps: Floats, cells: Cells) -> Offsets:
+class Offset(Protocol):
+    """Say how far the peaks of heatmaps (M, h, w) lie from their highest cells (M, 2), x and y.
+
+    sigma: of the Gaussians that the maps were learnt from, cells.
+    """
+
+    def __call__(self, heatmaps: Floats, cells: Cells, *, sigma: float = _SIGMA) -> Offsets:
+        """Give (M, 2) cells."""
+        ...
+
+
+def no_offset(heatmaps: Floats, cells: Cells, *, sigma: float = _SIGMA) -> Offsets:
     """Give zeros: the peak is the highest cell.
 
     heatmaps: (M, h, w); cells: (M, 2), x and y of the highest; gives (M, 2) cells.
@@ -31,7 +41,7 @@ def no_offset(heatmaps: Floats, cells: Cells) -> Offsets:
     return np.zeros((len(heatmaps), 2))
 
 
-def quarter_offset(heatmaps: Floats, cells: Cells) -> Offsets:
+def quarter_offset(heatmaps: Floats, cells: Cells, *, sigma: float = _SIGMA) -> Offsets:
     """Give a quarter cell towards the higher neighbour on each axis.
 
     heatmaps: (M, h, w); cells: (M, 2), x and y of the highest; gives (M, 2) cells. As in the
@@ -52,11 +62,11 @@ def quarter_offset(heatmaps: Floats, cells: Cells) -> Offsets:
     return 0.25 * np.stack([step_x * moves_x, step_y * moves_y], axis=-1).astype(np.float64)
 
 
-def dark_offset(heatmaps: Floats, cells: Cells) -> Offsets:
+def dark_offset(heatmaps: Floats, cells: Cells, *, sigma: float = _SIGMA) -> Offsets:
     """Give the step to the top of the parabola through the blurred map's logarithm (DARK).
 
-    heatmaps: (M, h, w); cells: (M, 2), x and y of the highest; gives (M, 2) cells. A peak within
-    two cells of the border stays.
+    heatmaps: (M, h, w); cells: (M, 2), x and y of the highest; gives (M, 2) cells; sigma:
+    of the Gaussians, cells, which the blur follows. A peak within two cells of the border stays.
 
     >>> heatmap = np.exp(-np.square(np.arange(25) - 12.2) / 8)
     >>> maps = (heatmap[:, None] * heatmap)[None].astype(np.float32)
@@ -65,7 +75,7 @@ def dark_offset(heatmaps: Floats, cells: Cells) -> Offsets:
     """
     h, w = heatmaps.shape[-2:]
     x, y = cells[:, 0], cells[:, 1]
-    log = _Log(np.maximum(_blur(heatmaps), _LOG_FLOOR), cells)
+    log = _Log(np.maximum(_blur(heatmaps, sigma), _LOG_FLOOR), cells)
     slope_x = (log.at(1, 0) - log.at(-1, 0)) / 2
     slope_y = (log.at(0, 1) - log.at(0, -1)) / 2
     bend_xx = (log.at(2, 0) - 2 * log.at(0, 0) + log.at(-2, 0)) / 4
@@ -76,19 +86,19 @@ def dark_offset(heatmaps: Floats, cells: Cells) -> Offsets:
     return np.where(is_inside[:, None], step, 0)
 
 
-def dark_udp_offset(heatmaps: Floats, cells: Cells) -> Offsets:
+def dark_udp_offset(heatmaps: Floats, cells: Cells, *, sigma: float = _SIGMA) -> Offsets:
     """Give the step to the top as `dark_offset` does, with the differences of UDP.
 
-    heatmaps: (M, h, w); cells: (M, 2), x and y of the highest; gives (M, 2) cells. Neighbours
-    are one cell away, values stay within 0.001 and 50, and the border repeats its cells, so that
-    peaks on the border move too.
+    heatmaps: (M, h, w); cells: (M, 2), x and y of the highest; gives (M, 2) cells; sigma:
+    of the Gaussians, cells, which the blur follows. Neighbours are one cell away, values stay
+    within 0.001 and 50, and the border repeats its cells, so that peaks on the border move too.
 
     >>> heatmap = np.exp(-np.square(np.arange(25) - 12.2) / 8)
     >>> maps = (heatmap[:, None] * heatmap)[None].astype(np.float32)
     >>> dark_udp_offset(maps, np.array([[12, 12]])).round(3).tolist()
     [[0.2, 0.2]]
     """
-    log = _Log(np.clip(_blur(heatmaps), *_LOG_RANGE_UDP), cells)
+    log = _Log(np.clip(_blur(heatmaps, sigma), *_LOG_RANGE_UDP), cells)
     here = log.at(0, 0)
     slope_x = (log.at(1, 0) - log.at(-1, 0)) / 2
     slope_y = (log.at(0, 1) - log.at(0, -1)) / 2
@@ -99,7 +109,7 @@ def dark_udp_offset(heatmaps: Floats, cells: Cells) -> Offsets:
     return _newton_step(slope_x, slope_y, bends=(bend_xx, bend_xy, bend_yy))
 
 
-OFFSETS: dict[str, Callable[[Floats, Cells], Offsets]] = {
+OFFSETS: dict[str, Offset] = {
     "none": no_offset,
     "quarter": quarter_offset,
     "dark": dark_offset,
@@ -125,22 +135,28 @@ def _tap(heatmaps: Floats, cells: Cells, dx: int, dy: int) -> Floats:
     return heatmaps[np.arange(len(heatmaps)), y, x]
 
 
-def _blur(heatmaps: Floats) -> Floats:
+def _blur(heatmaps: Floats, sigma: float) -> Floats:
     """Blur maps (M, h, w), zeros around them, and give them back the height of their peaks."""
     h, w = heatmaps.shape[-2:]
-    blurred = _blur_matrix(h) @ heatmaps @ _blur_matrix(w)
+    blurred = _blur_matrix(h, sigma) @ heatmaps @ _blur_matrix(w, sigma)
     least = np.float32(1e-12)  # what a map without signal is divided by
     scale = heatmaps.max((1, 2)) / np.maximum(blurred.max((1, 2)), least)
     return np.asarray(blurred * scale[:, None, None], dtype=np.float32)
 
 
-def _blur_matrix(size: int) -> Floats:
-    """Give the blur along one axis as a symmetric matrix (size, size)."""
-    taps = np.arange(-_BLUR_RADIUS, _BLUR_RADIUS + 1)
-    total = np.exp(-(taps**2) / (2 * _BLUR_SIGMA**2)).sum()
+def _blur_matrix(size: int, sigma: float) -> Floats:
+    """Give the blur along one axis as a symmetric matrix (size, size).
+
+    The kernel has 11 cells for a Gaussian of 2 and 17 for one of 3, as published, and others by
+    the same rule; its own spread is what OpenCV derives from its length, 2 and 2.9.
+    """
+    radius = max(round(3 * sigma) - 1, 1)
+    spread = 0.3 * (radius - 1) + 0.8
+    taps = np.arange(-radius, radius + 1)
+    total = np.exp(-(taps**2) / (2 * spread**2)).sum()
     distance = np.abs(np.arange(size)[:, None] - np.arange(size))
-    matrix = np.exp(-(distance**2) / (2 * _BLUR_SIGMA**2)) / total
-    return np.where(distance <= _BLUR_RADIUS, matrix, 0).astype(np.float32)
+    matrix = np.exp(-(distance**2) / (2 * spread**2)) / total
+    return np.where(distance <= radius, matrix, 0).astype(np.float32)
 
 
 def _newton_step(

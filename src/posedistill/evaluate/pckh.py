@@ -9,10 +9,14 @@ of OKDHP (mpii.py) takes the entry after it, that of 0.11; here it is 0.1. MMPos
 (MpiiPCKAccuracy) takes 0.1 too, and rounds the share of each joint to float32.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from posedistill.evaluate.pck import pck
+from posedistill.evaluate.pck import keypoint_distances, pck
+from posedistill.evaluate.predictions import Prediction
+from posedistill.evaluate.truth import Truth
 from posedistill.skeleton import Skeleton
 
 # The joints of each published column; the mean has the neck besides.
@@ -25,6 +29,8 @@ COLUMNS = {
     "knee": ("right_knee", "left_knee"),
     "ankle": ("right_ankle", "left_ankle"),
 }
+# The thresholds that are reported, by the name of the mean.
+PCKH_ROWS = {"PCKh@0.5": 0.5, "PCKh@0.1": 0.1}
 _NOT_IN_MEAN = ("pelvis", "thorax")
 _SKELETON = "mpii16"
 _OF_DIAGONAL = 0.6
@@ -66,7 +72,38 @@ def pckh(
     >>> found["wrist"], found["mean"], found["mean@0.1"]
     (100.0, 100.0, 0.0)
     """
-    distances, seen, lengths = _checked(keypoints, predicted, visible, head_sizes)
+    return _of_distances(*_checked(keypoints, predicted, visible, head_sizes), threshold)
+
+
+def pckh_scores(truth: Truth, predictions: Sequence[Prediction]) -> dict[str, float]:
+    """Give the means of `PCKH_ROWS`, and each published column as ``PCKh@0.5/wrist``, in per cent.
+
+    truth: of ``mpii16``. A person is the prediction whose box is the same; a labelled person
+    without one has all joints wrong. What nobody is labelled for has no key.
+
+    >>> from pathlib import Path
+    >>> from posedistill.evaluate.truth import read_truth
+    >>> truth = read_truth(Path("valid.json"), skeleton="mpii16")  # doctest: +SKIP
+    >>> pckh_scores(truth, [])["PCKh@0.5"]  # doctest: +SKIP
+    0.0
+    """
+    assert truth.head_boxes_xyxy is not None
+    lengths = head_sizes_of(truth.head_boxes_xyxy)
+    distances = keypoint_distances(truth, predictions)
+    scores: dict[str, float] = {}
+    for row, threshold in PCKH_ROWS.items():
+        found = _of_distances(distances, truth.visible, lengths, threshold)
+        scores |= {row: found["mean"]} if "mean" in found else {}
+        scores |= {f"{row}/{name}": found[name] for name in COLUMNS if name in found}
+    return scores
+
+
+def _of_distances(
+    distances: NDArray[np.float64],
+    seen: NDArray[np.bool_],
+    lengths: NDArray[np.float64],
+    threshold: float,
+) -> dict[str, float]:
     joints = Skeleton.get(_SKELETON).joints
     scores = {
         column: _mean_of_joints(distances, seen, lengths, threshold, names)

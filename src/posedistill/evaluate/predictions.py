@@ -14,8 +14,10 @@ from posedistill.json_file import read_json
 from posedistill.poses import Poses
 
 SURE = 0.2
+# What can be scored, by the number of joints.
+SCORED = {133: "wholebody133", 17: "coco17", 16: "mpii16"}
 _PERSON = 1
-_WHOLE_BODY, _BODY = 133, 17
+_USUAL = 133  # joints, where a file does not tell
 _KEYS = ("image_id", "category_id", "bbox", "score", "keypoints")
 
 
@@ -121,7 +123,7 @@ def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """Read a prediction file of 133 or of 17 keypoints; the first entry tells of how many.
+    """Read a prediction file of 133, 17 or 16 keypoints; the first entry tells of how many.
 
     Raises FileNotFoundError where there is none, and ValueError, with the file and the index of
     the entry, for what is no list of persons with that many keypoints.
@@ -143,8 +145,8 @@ def read_predictions(path: Path) -> list[Prediction]:
 def _num_keypoints(entries: list[Any]) -> int:  # Any: JSON of any shape
     first = entries[0] if entries else None
     keypoints = first.get("keypoints") if isinstance(first, dict) else None
-    is_body = isinstance(keypoints, list) and len(keypoints) == 3 * _BODY
-    return _BODY if is_body else _WHOLE_BODY
+    count, rest = divmod(len(keypoints), 3) if isinstance(keypoints, list) else (_USUAL, 0)
+    return count if count in SCORED and not rest else _USUAL
 
 
 def _entry(prediction: Prediction) -> dict[str, Any]:  # Any: JSON values

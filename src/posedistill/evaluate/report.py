@@ -8,14 +8,15 @@ import numpy as np
 
 from posedistill.evaluate.oks import PARTS, evaluate_coco17, evaluate_wholebody
 from posedistill.evaluate.pck import THRESHOLDS, keypoint_distances, pck_scores
-from posedistill.evaluate.predictions import Prediction, read_predictions
+from posedistill.evaluate.pckh import COLUMNS, PCKH_ROWS, pckh_scores
+from posedistill.evaluate.predictions import SCORED, Prediction, read_predictions
 from posedistill.evaluate.truth import Truth, read_truth
 
 _STATISTICS = ("AP", "AP50", "AP75", "AR")
 # What the published tables of 17 keypoints show.
 _BODY_STATISTICS = ("AP", "AP50", "AP75", "APM", "APL", "AR")
 _BODY_PARTS = ("body",)
-_SKELETONS = {17: "coco17", 133: "wholebody133"}
+_HEAD_PARTS = tuple(PCKH_ROWS)  # the rows of MPII, which has thresholds for parts
 _ABSENT = "-"
 
 
@@ -24,11 +25,13 @@ class Report:
     """Hold scores, and print as a table of them.
 
     Attributes:
-        scores: per cent by name, such as ``whole/AP``, ``body/PCK@0.1``, ``face/NME``. What has
-            no value, because nobody is labelled for it, has no key.
+        scores: per cent by name, such as ``whole/AP``, ``body/PCK@0.1``, ``face/NME``, and of
+            MPII ``PCKh@0.5`` and ``PCKh@0.5/wrist``. What has no value, because nobody is labelled
+            for it, has no key.
         num_persons: how many persons are labelled, by part.
         folders: PCK by the first folder of the image, where there is more than one.
-        parts: the rows of the table; the body alone for models of 17 keypoints.
+        parts: the rows of the table; the body alone for models of 17 keypoints, the thresholds
+            of PCKh for those of MPII's 16.
 
     >>> print(Report({"body/AP": 71.25}, {"body": 2}))
     part          AP  AP50  AP75  AR  PCK  persons
@@ -59,7 +62,7 @@ class Report:
         return "\n\n".join(_aligned(table) for table in self._tables())
 
     def _tables(self) -> list[list[list[str]]]:
-        tables = [self._main_table()]
+        tables = [self._head_table() if self.parts == _HEAD_PARTS else self._main_table()]
         if "face/NME" in self.scores:
             tables.append([[f"face NME {self.scores['face/NME']:.1f} % of the eyes' distance"]])
         if self.folders:
@@ -73,6 +76,14 @@ class Report:
             cells = [_cell(self.scores, f"{part}/{name}") for name in statistics]
             count = str(self.num_persons.get(part, 0))
             table.append([part.replace("_", " "), *cells, self._pck_cell(part), count])
+        return table
+
+    def _head_table(self) -> list[list[str]]:
+        table = [["score", *COLUMNS, "mean", "persons"]]
+        for row in self.parts:
+            cells = [_cell(self.scores, f"{row}/{name}") for name in COLUMNS]
+            count = str(self.num_persons.get(row, 0))
+            table.append([row, *cells, _cell(self.scores, row), count])
         return table
 
     def _pck_cell(self, part: str) -> str:
@@ -94,8 +105,9 @@ class Report:
 def score_file(predictions: Path, annotations: Path) -> Report:
     """Score a prediction file.
 
-    annotations: a COCO-WholeBody file, or a COCO file where the predictions are of 17 keypoints.
-    Where its images are in several folders, PCK is also given by the first of each.
+    annotations: a COCO-WholeBody file, or a COCO file where the predictions are of 17 keypoints,
+    or a file of MPII where they are of 16, see `people_to_score`. Where images of COCO are in
+    several folders, PCK is also given by the first of each.
     Raises FileNotFoundError and ValueError as `read_predictions` and `read_truth` do.
 
     >>> score_file(Path("predictions.json"), Path("val.json"))
@@ -103,16 +115,20 @@ def score_file(predictions: Path, annotations: Path) -> Report:
     FileNotFoundError: no such prediction file: predictions.json
     """
     rows = read_predictions(predictions)
-    num_keypoints = len(rows[0].keypoints) if rows else 133
-    return score(rows, read_truth(annotations, skeleton=_SKELETONS[num_keypoints]))
+    skeleton = SCORED[len(rows[0].keypoints)] if rows else "wholebody133"
+    return score(rows, read_truth(annotations, skeleton=skeleton))
 
 
 def score(predictions: Sequence[Prediction], truth: Truth) -> Report:
-    """Score predictions of the truth's keypoints: 133, or the 17 of the body.
+    """Score predictions of the truth's keypoints: 133, the 17 of the body, or MPII's 16.
 
     >>> score([], read_truth({"images": [], "annotations": []})).as_dict()
     {}
     """
+    if truth.skeleton.name == "mpii16":
+        count = int(truth.visible.any(axis=1).sum())
+        heads = dict.fromkeys(_HEAD_PARTS, count)
+        return Report(pckh_scores(truth, predictions), heads, parts=_HEAD_PARTS)
     if truth.skeleton.name == "coco17":
         statistics = {"body": evaluate_coco17(truth, predictions)}
     else:

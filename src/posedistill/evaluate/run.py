@@ -5,6 +5,7 @@ from pathlib import Path
 
 from posedistill.datasets.coco import read_coco, require_images
 from posedistill.datasets.instance import PoseDataset
+from posedistill.datasets.mpii import read_mpii
 from posedistill.datasets.wholebody import read_wholebody
 from posedistill.evaluate.boxes import ImageBoxes, annotated_boxes, read_boxes
 from posedistill.evaluate.oks import require_faster_coco_eval
@@ -14,7 +15,7 @@ from posedistill.evaluate.truth import read_truth
 from posedistill.runtime.estimator import Estimator
 from posedistill.runtime.session import Session
 
-_READERS = {"wholebody133": read_wholebody, "coco17": read_coco}
+_READERS = {"wholebody133": read_wholebody, "coco17": read_coco, "mpii16": read_mpii}
 
 
 def evaluate(  # house rule: what defines a score is named at one place
@@ -29,24 +30,21 @@ def evaluate(  # house rule: what defines a score is named at one place
 ) -> Report:
     """Predict the persons of a data set in given boxes, and score the predictions.
 
-    annotations: a COCO-WholeBody file, or a COCO file for sessions of 17 keypoints; images_dir:
+    annotations: a COCO-WholeBody file, a COCO file for sessions of 17 keypoints, or a file of
+    MPII, such as ``valid.json`` with ``gt_valid.mat`` beside it, for those of 16; images_dir:
     what its file names are relative to; out: the prediction file to write, from which
     `score_file` gives the same report; boxes: None for the annotated boxes of the labelled
-    persons, or a detection file, see `read_boxes`, whose scores then count in the ranking.
-    Raises ValueError for a session of other keypoints, ImportError without faster-coco-eval, and
-    what the readers of the files raise, all before the first prediction.
+    persons, or a detection file, see `read_boxes`, whose scores then count in the ranking; MPII
+    is scored in the annotated boxes alone, as published.
+    Raises ValueError for a session of other keypoints, ImportError without faster-coco-eval (for
+    MPII: without scipy), and what the readers of the files raise, all before the first prediction.
 
     >>> evaluate(  # doctest: +SKIP
     ...     session, annotations=Path("val.json"), images_dir=Path("images"), out=None
     ... ).as_dict()["body/AP"]
     """
-    require_faster_coco_eval()
     skeleton = session.spec.skeleton
-    if skeleton not in _READERS:
-        raise ValueError(
-            f"the model gives {skeleton}; only models of {' and '.join(_READERS)} can be scored "
-            "with annotations in the COCO layout"
-        )
+    _check(skeleton, boxes)
     truth = read_truth(annotations, skeleton=skeleton)
     dataset = _READERS[skeleton](annotations, images_dir)
     if boxes is None:
@@ -59,6 +57,20 @@ def evaluate(  # house rule: what defines a score is named at one place
     if out is not None:
         write_predictions(out, predictions)
     return score(predictions, truth)
+
+
+def _check(skeleton: str, boxes: Path | None) -> None:
+    if skeleton not in _READERS:
+        raise ValueError(
+            f"the model gives {skeleton}; only models of {', '.join(_READERS)} can be scored"
+        )
+    if skeleton != "mpii16":
+        require_faster_coco_eval()
+    elif boxes is not None:
+        raise ValueError(
+            f"MPII is scored in its own boxes, made of centre and scale, not in those of {boxes}; "
+            "leave them out (on the command line: --boxes gt)"
+        )
 
 
 def predict_dataset(

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posedistill.datasets.mpii_person import number_images
 from posedistill.datasets.wholebody import FIELDS
+from posedistill.evaluate.mpii import people_to_score
 from posedistill.json_file import read_json
 from posedistill.skeleton import Skeleton
 
@@ -27,6 +29,7 @@ class Truth:
         image_ids: (N,) of each person. folders: (N,) first folder of its image's file name.
         boxes_xywh: (N, 4) pixels. areas: (N,) pixels squared. is_crowd: (N,).
         keypoints: (N, K, 2) pixels. visible: (N, K) True where a keypoint is labelled.
+        head_boxes_xyxy: (N, 4) pixels, of MPII alone.
     """
 
     skeleton: Skeleton
@@ -38,6 +41,7 @@ class Truth:
     is_crowd: NDArray[np.bool_]
     keypoints: NDArray[np.float64]
     visible: NDArray[np.bool_]
+    head_boxes_xyxy: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -46,16 +50,19 @@ class Truth:
 def read_truth(source: Path | str | Mapping[str, Any], *, skeleton: str = "wholebody133") -> Truth:
     """Read annotations in the COCO or COCO-WholeBody layout, a file or its content.
 
+    For ``mpii16`` they are a file of MPII, with head boxes as `people_to_score` finds them.
     A part that an annotation has no key for (``foot_kpts``, ...) counts as unlabelled, as does a
     keypoint that is not finite (a warning says how many).
     Raises FileNotFoundError without the file, ValueError with the annotation id for labels that
-    cannot be used.
+    cannot be used, and what `people_to_score` does.
 
     >>> person = {"id": 1, "image_id": 5, "bbox": [0, 0, 9, 9], "area": 40, "keypoints": [1] * 51}
     >>> truth = read_truth({"images": [{"id": 5}], "annotations": [person]}, skeleton="coco17")
     >>> len(truth), truth.keypoints.shape
     (1, (1, 17, 2))
     """
+    if skeleton == "mpii16":
+        return _read_mpii_truth(source)
     data, where = _load(source)
     for key in ("images", "annotations"):
         if not isinstance(data.get(key), list):
@@ -83,6 +90,28 @@ def read_truth(source: Path | str | Mapping[str, Any], *, skeleton: str = "whole
         is_crowd=np.array([row.get("iscrowd", 0) for row in people], np.bool_),
         keypoints=labels[:, :, :2],
         visible=labels[:, :, 2] > 0,
+    )
+
+
+def _read_mpii_truth(source: Path | str | Mapping[str, Any]) -> Truth:
+    if isinstance(source, Mapping):
+        raise ValueError("annotations of MPII are read from a file, got their content")
+    people = people_to_score(Path(source))
+    numbers = number_images(people)
+    corners = np.array([person.box_xyxy for person in people]).reshape(-1, 4)
+    extents_wh = corners[:, 2:] - corners[:, :2]
+    heads = np.array([person.head_box_xyxy for person in people], np.float64).reshape(-1, 4)
+    return Truth(
+        skeleton=Skeleton.get("mpii16"),
+        all_image_ids=tuple(numbers.values()),
+        image_ids=np.array([numbers[person.image] for person in people], np.int64),
+        folders=("",) * len(people),
+        boxes_xywh=np.concatenate([corners[:, :2], extents_wh], axis=1),
+        areas=extents_wh.prod(axis=1),
+        is_crowd=np.zeros(len(people), np.bool_),
+        keypoints=np.array([person.keypoints for person in people]).reshape(-1, 16, 2),
+        visible=np.array([person.labelled for person in people], np.bool_).reshape(-1, 16),
+        head_boxes_xyxy=heads - 1,
     )
 
 

@@ -2,6 +2,6 @@
 
 from posedistill.models.files import build, load, load_backbone
 from posedistill.models.pose_model import PoseModel, save
-from posedistill.models.rtmpose import MODELS
+from posedistill.models.table import MODELS
 
 __all__ = ["MODELS", "PoseModel", "build", "load", "load_backbone", "save"]

@@ -16,7 +16,7 @@ from posedistill import zoo
 from posedistill.models.files import build
 from posedistill.models.pickled import read_checkpoint
 from posedistill.models.pose_model import PoseModel, save
-from posedistill.models.rtmpose import MODELS
+from posedistill.models.table import MODELS
 from posedistill.runtime.published import SKELETONS, SPLIT_RATIO
 from posedistill.skeleton import Skeleton
 from posedistill.spec import Spec

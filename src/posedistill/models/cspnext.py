@@ -8,6 +8,8 @@ Deliberate difference: `forward` gives the maps of all four stages, not the last
 import torch
 from torch import Tensor, nn
 
+from posedistill.models.stage_row import StageRow
+
 # (in, out, blocks, residual add, spatial pyramid pooling) before scaling
 _STAGES = (
     (64, 128, 3, True, False),
@@ -131,7 +133,7 @@ class SpatialPyramid(nn.Module):
         return out
 
 
-class CSPNeXt(nn.Module):
+class CSPNeXt(StageRow):
     """Four stages of strided unit and CSP layer behind a stem of three units.
 
     deepen and widen scale the numbers of blocks and channels; `channels` lists the channels of
@@ -143,7 +145,7 @@ class CSPNeXt(nn.Module):
     """
 
     def __init__(self, *, deepen: float, widen: float) -> None:
-        super().__init__()
+        super().__init__(("stem", *(f"stage{index}" for index in range(1, 5))))
         stem = int(64 * widen)
         half = int(64 * widen // 2)
         self.stem = nn.Sequential(
@@ -158,12 +160,3 @@ class CSPNeXt(nn.Module):
             num_blocks = max(round(blocks * deepen), 1)
             layers.append(CSPLayer(channels, num_blocks, residual=residual))
             setattr(self, f"stage{index}", nn.Sequential(*layers))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Map normalised images (B, 3, H, W) to four maps of strides 4, 8, 16, 32."""
-        x = self.stem(x)
-        features = []
-        for index in range(1, 5):
-            x = self.get_submodule(f"stage{index}")(x)
-            features.append(x)
-        return tuple(features)

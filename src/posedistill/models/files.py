@@ -1,15 +1,18 @@
 """Build models by name; load them from files and run folders."""
 
 import difflib
+import logging
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from posedistill.models.pickled import read_checkpoint
 from posedistill.models.pose_model import PoseModel, read_weights
-from posedistill.models.rtmpose import MODELS
+from posedistill.models.table import MODELS
 
 BEST = "best.safetensors"
+_CLASSIFIERS = ("fc.", "classifier.")  # of torchvision's image classification models
+_logger = logging.getLogger(__name__)
 
 
 def build(  # house rule: name, skeleton and size, as published
@@ -55,8 +58,9 @@ def load(path: str | Path) -> PoseModel:
 def load_backbone(backbone: nn.Module, path: str | Path) -> None:
     """Start a backbone from that of a saved model, all of it (strict), heads may differ.
 
-    path: as for `load`, or a published checkpoint (`.pth`) with `backbone.` weights, such as those
-    of CSPNeXt that RTMPose starts from. Raises ValueError when the backbones do not fit.
+    path: as for `load`, or a published checkpoint (`.pth`): one with `backbone.` weights, such as
+    those of CSPNeXt that RTMPose starts from, or one of a classifier, such as torchvision's, whose
+    last layer is left out. Raises ValueError when the backbones do not fit.
     """
     path = Path(path)
     state, name = _backbone_of_checkpoint(path) if path.suffix == ".pth" else _backbone_of(path)
@@ -76,4 +80,10 @@ def _backbone_of_checkpoint(path: Path) -> tuple[dict[str, Tensor], str]:
 
     weights, taken = plain_weights(read_checkpoint(path))
     prefix = "backbone."
-    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}, taken
+    own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    if own:
+        return own, taken
+    left_out = [key for key in weights if key.startswith(_CLASSIFIERS)]
+    if left_out:
+        _logger.info("of %s the classifier is left out: %s", path, ", ".join(left_out))
+    return {k: v for k, v in weights.items() if k not in left_out}, taken

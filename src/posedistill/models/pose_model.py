@@ -8,6 +8,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from posedistill.media import write_whole
+from posedistill.models.staged import StagedBackbone, early_outputs, stages_of
 from posedistill.models.torch_session import TorchSession
 from posedistill.spec import IMAGENET_MEAN, IMAGENET_STD, METADATA_KEY, Spec
 
@@ -32,10 +33,19 @@ class PoseModel(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
     def features(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Map uint8 RGB crops (B, 3, h, w) to the backbone's maps, strides 4, 8, 16, 32."""
-        x = (images.to(self.mean.dtype) - self.mean) / self.std
-        out: tuple[Tensor, ...] = self.backbone(x)
+        """Map uint8 RGB crops (B, 3, h, w) to the backbone's maps, those the head takes."""
+        out: tuple[Tensor, ...] = self.backbone(normalise(images, self.mean, self.std))
         return out
+
+    def early_outputs(self, features: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
+        """Give what stages of the backbone predict by themselves, each in the codec's order.
+
+        features: as `features` gives them. Labels train these too (intermediate supervision;
+        Newell et al., ECCV 2016); most backbones have none.
+        """
+        if not isinstance(self.backbone, StagedBackbone):
+            return []
+        return early_outputs(self.backbone, stages_of(self.backbone)[1:], features)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Map uint8 RGB crops (B, 3, h, w) to the codec's outputs, in its order."""
@@ -45,6 +55,15 @@ class PoseModel(nn.Module):
     def session(self) -> TorchSession:
         """Give the model as a runtime session, for `Estimator` and evaluation."""
         return TorchSession(self, self.spec)
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:  # house rule: as written
+    """Give (images - mean) / std in the type of the statistics.
+
+    >>> float(normalise(torch.tensor([4], dtype=torch.uint8), torch.ones(1), torch.ones(1)))
+    3.0
+    """
+    return (images.to(mean.dtype) - mean) / std
 
 
 def save(model: PoseModel, path: Path) -> None:

@@ -1,8 +1,6 @@
-"""The models by name: RTMPose (CSPNeXt + SimCC head) and its heatmap-pre-training form."""
+"""RTMPose (CSPNeXt + SimCC head) and its heatmap-pre-training form."""
 
 import math
-from collections.abc import Callable
-from functools import partial
 
 from posedistill.codecs import Heatmap, SimCC
 from posedistill.codecs.simcc import published_sigma_xy
@@ -21,6 +19,7 @@ _DEEPEN_WIDEN = {
     "l": (1.0, 1.0),
     "x": (1.33, 1.25),
 }
+SIZES = tuple(_DEEPEN_WIDEN)
 _STRIDE = 32
 Size = tuple[int, int]
 
@@ -67,9 +66,3 @@ def cspnext_heatmap(  # house rule: as `build`
     head = PyramidHead(backbone.channels, num_joints=len(Skeleton.get(skeleton)))
     spec = Spec(f"cspnext-{size}-heatmap", skeleton, Heatmap(input_size_wh))
     return PoseModel(backbone, head, spec)
-
-
-MODELS: dict[str, Callable[[str, Size], PoseModel]] = {
-    **{f"rtmpose-{size}": partial(rtmpose, size) for size in _DEEPEN_WIDEN},
-    **{f"cspnext-{size}-heatmap": partial(cspnext_heatmap, size) for size in _DEEPEN_WIDEN},
-}

@@ -17,14 +17,15 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from posedistill.codecs import Codec, SimCC
-from posedistill.losses import ALPHA, feature_mse, heatmap_kl, logit_kl
+from posedistill.losses import ALPHA, feature_mse, heatmap_mse, logit_kl
 from posedistill.models.pose_model import PoseModel
 from posedistill.objectives.objective import Batch, Objective, Samples
 from posedistill.objectives.stored import StoredSamples
-from posedistill.objectives.supervised import SupervisedConfig, keypoint_loss
+from posedistill.objectives.supervised import SupervisedConfig, label_losses
 from posedistill.teachers import Answer, Fitted, Frozen, Remembered, Teacher, last_channels
 
 PAPER_ALPHA = 5e-5
+_HEATMAP_SCALE = 1000.0  # that of the labels' loss, `SupervisedConfig.heatmap_weight`
 STORED = "stage-two-features"  # folder in the run folder
 _logger = logging.getLogger(__name__)
 
@@ -76,6 +77,8 @@ def logit_loss(  # house rule: student, then teacher
 ) -> Tensor:
     """Give the logit distillation loss that fits the codec.
 
+    Of SimCC the released one. Of heatmaps, which the paper leaves open, the squared error on the
+    scale of the labels' loss: a divergence does not see how high a map lies, and so not its scores.
     outputs: of the student, all joints. wanted: of the teacher, for the student's `joints`, (M,)
     indices, or for all where they are None; the loss averages over these joints.
 
@@ -89,7 +92,8 @@ def logit_loss(  # house rule: student, then teacher
         outputs = tuple(part[:, joints.to(part.device)] for part in outputs)
     if isinstance(codec, SimCC):
         return logit_kl(outputs[0], outputs[1], wanted[0], wanted[1])
-    return heatmap_kl(outputs[0], wanted[0])
+    weights = wanted[0].new_ones(wanted[0].shape[:2])
+    return _HEATMAP_SCALE * heatmap_mse(outputs[0], wanted[0], weights)
 
 
 class _Taught(Objective):
@@ -146,11 +150,9 @@ class StageOne(_Taught):
         features = self.model.features(batch.images)
         outputs = self.model.head(features)
         fade = 1 - progress if self.config.decay else 1.0
-        losses = {
-            "keypoint": keypoint_loss(
-                outputs, batch, model=self.model, config=self.config.supervised
-            )
-        }
+        losses = label_losses(
+            features, outputs, batch=batch, model=self.model, config=self.config.supervised
+        )
         if self.has_feature_loss:
             assert answer.features is not None
             aligned = self.align(features[-1])

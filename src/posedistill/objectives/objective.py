@@ -11,6 +11,8 @@ from torch.utils.data import Dataset
 
 from posedistill.models.pose_model import PoseModel
 
+MODEL = "model"  # name of the only candidate
+
 
 class Batch(NamedTuple):
     """Hold one batch of training samples.
@@ -116,6 +118,18 @@ class Objective(nn.Module):
     @abstractmethod
     def deployable(self) -> PoseModel:
         """Give the ordinary model, sharing the weights that train."""
+
+    def candidates(self) -> dict[str, PoseModel]:
+        """Give the models of which validation picks the one to deploy; most have but one."""
+        return {MODEL: self.deployable()}
+
+    def companions(self) -> dict[str, nn.Module]:
+        """Give what validation scores beside them, by name; each has a `spec`."""
+        return {}
+
+    def choose(self, name: str) -> None:
+        """Take a candidate as the one to deploy from now on."""
+        assert name == MODEL
 
     def training_samples(
         self,

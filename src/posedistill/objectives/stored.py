@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed
 from torch.utils.data import Dataset
 
-from posedistill.models.simcc_head import SimCCHead
+from posedistill.models.pyramid_head import PyramidHead
 from posedistill.objectives.objective import Batch, Key, Samples
 from posedistill.teachers import Answer, Frozen, RowStore
 from posedistill.teachers.rows import Rows
@@ -96,5 +96,5 @@ class StoredSamples(Dataset[Batch]):
 def _parts(teacher: Frozen, answer: Answer) -> tuple[Tensor, ...]:
     """Give the logits, and of the features those that the head looks at."""
     assert answer.features is not None
-    is_simcc = isinstance(teacher.model.head, SimCCHead)
-    return (*answer.logits, *(answer.features[-1:] if is_simcc else answer.features))
+    looks_at_all = isinstance(teacher.model.head, PyramidHead)
+    return (*answer.logits, *(answer.features if looks_at_all else answer.features[-1:]))

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from posedistill.codecs import SimCC
+from posedistill.codecs import Codec, SimCC
 from posedistill.losses import heatmap_mse, simcc_kl
 from posedistill.models.pose_model import PoseModel
 from posedistill.objectives.objective import Batch, Objective
@@ -27,16 +28,37 @@ class SupervisedConfig:
 
 
 def keypoint_loss(
-    outputs: tuple[Tensor, ...], batch: Batch, *, model: PoseModel, config: SupervisedConfig
+    outputs: tuple[Tensor, ...], batch: Batch, *, codec: Codec, config: SupervisedConfig
 ) -> Tensor:
-    """Give the supervised loss that fits the model's codec.
+    """Give the supervised loss that fits the codec.
 
-    outputs: as the model gives them for batch.images.
+    outputs: as a model gives them for batch.images.
     """
-    if isinstance(model.spec.codec, SimCC):
+    if isinstance(codec, SimCC):
         total = simcc_kl(outputs[0], outputs[1], batch.targets[0], batch.targets[1], batch.weights)
         return total * (config.people_scale / len(batch.images))
     return heatmap_mse(outputs[0], batch.targets[0], batch.weights) * config.heatmap_weight
+
+
+def label_losses(
+    features: tuple[Tensor, ...],
+    outputs: tuple[Tensor, ...],
+    *,
+    batch: Batch,
+    model: PoseModel,
+    config: SupervisedConfig,
+) -> dict[str, Tensor]:
+    """Give the keypoint loss, and that of all stages which predict by themselves.
+
+    features, outputs: as the model gives them for batch.images.
+    """
+    codec = model.spec.codec
+    losses = {"keypoint": keypoint_loss(outputs, batch, codec=codec, config=config)}
+    early = model.early_outputs(features)
+    if early:
+        each = [keypoint_loss(outputs, batch, codec=codec, config=config) for outputs in early]
+        losses["early"] = torch.stack(each).sum()
+    return losses
 
 
 class Supervised(Objective):
@@ -48,9 +70,10 @@ class Supervised(Objective):
         self.config = config
 
     def forward(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """Give the keypoint loss."""
-        outputs = self.model(batch.images)
-        return {"keypoint": keypoint_loss(outputs, batch, model=self.model, config=self.config)}
+        """Give the keypoint loss, and that of early stages which predict by themselves."""
+        features = self.model.features(batch.images)
+        outputs = self.model.head(features)
+        return label_losses(features, outputs, batch=batch, model=self.model, config=self.config)
 
     def deployable(self) -> PoseModel:
         """Give the model."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from posedistill.objectives.dwpose import StageOneConfig, StageTwoConfig
+from posedistill.objectives.online import OnlineConfig
 from posedistill.recipes.people import AUGMENT, OPTIM
 from posedistill.train.data import DrawnData
 from posedistill.train.recipe import ModelConfig, Recipe
@@ -50,3 +51,21 @@ def stage_two() -> Recipe:
         epochs=1,
         evaluate_every=1,
     )
+
+
+def online_simcc() -> Recipe:
+    """Give RTMPose-n with three heads that teach each other, on drawn people."""
+    return replace(supervised("n"), name="drawn-okd-rtmpose-n", objective=OnlineConfig())
+
+
+def hourglass() -> Recipe:
+    """Give a narrow hourglass network of two stacks on drawn people."""
+    recipe = supervised("n")
+    model = replace(recipe.model, name="hourglass-2-narrow")
+    return replace(recipe, name="drawn-hourglass-2-narrow", model=model)
+
+
+def online_hourglass() -> Recipe:
+    """Give three branches of that hourglass network that teach each other."""
+    recipe = hourglass()
+    return replace(recipe, name="drawn-okdhp-hourglass-2-narrow", objective=OnlineConfig())

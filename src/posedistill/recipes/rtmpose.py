@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from posedistill.objectives.supervised import SupervisedConfig
 from posedistill.train.augment import AugmentConfig
-from posedistill.train.data import CocoData, CocoUBodyData
+from posedistill.train.data import CocoData, CocoUBodyData, HalpeData
 from posedistill.train.optim import OptimConfig
 from posedistill.train.recipe import ModelConfig, Recipe
+from posedistill.train.sources import JointData
 
 SMALL, LARGE = (192, 256), (288, 384)
 LATE_AUGMENT = AugmentConfig(shift=0.0, scale=(0.75, 1.25), rotation=60.0, dropout=0.5)
@@ -78,6 +79,38 @@ def body(size: str) -> Recipe:
         best_by="body/AP",
         expected=f"{_PUBLISHED_BODY[size]} body AP",
     )
+
+
+def joint(size: str) -> Recipe:
+    """Give RTMPose of a size on 133 keypoints of any data sets joined, 100 epochs.
+
+    `--set data.sources=KIND|ANNOTATIONS|IMAGES` names them, see `JointData`; data.val and
+    data.val_images what to evaluate on. Not yet run.
+
+    >>> joint("t").data.sources
+    ()
+    """
+    recipe = rtmpose(size)
+    return replace(
+        recipe,
+        name=f"rtmpose-{size}-joint",
+        data=JointData(),
+        epochs=100,
+        late_epochs=10,
+        batch_size=64,
+        expected="not published",
+    )
+
+
+def halpe(size: str) -> Recipe:
+    """Give RTMPose of a size on Halpe-FullBody, its 133 keypoints that COCO-WholeBody has too.
+
+    100 epochs; evaluated where data.val and data.val_images are set. Not yet run.
+
+    >>> halpe("m").model.skeleton
+    'wholebody133'
+    """
+    return replace(joint(size), name=f"rtmpose-{size}-halpe", data=HalpeData())
 
 
 def pretrain(size: str) -> Recipe:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 
-from posedistill.recipes import distil, drawn, dwpose, people, rtmpose
+from posedistill.recipes import distil, drawn, dwpose, okd_rtmpose, okdhp, people, rtmpose
 from posedistill.recipes.dwpose import STUDENTS
 from posedistill.train.recipe import Recipe
 
@@ -23,6 +23,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = _by_name(
         for size in "lx"
     ),
     *(partial(rtmpose.body, size) for size in "tsml"),
+    *(partial(rtmpose.joint, size) for size in "tsm"),
+    *(partial(rtmpose.halpe, size) for size in "tsm"),
     *(partial(rtmpose.pretrain, size) for size in "tsmlx"),
     *(
         partial(dwpose.stage_one, student, variant, with_ubody=both)
@@ -38,6 +40,20 @@ RECIPES: dict[str, Callable[[], Recipe]] = _by_name(
     ),
     *(partial(dwpose.body_stage_one, student) for student in "tsm"),
     *(partial(dwpose.body_stage_two, student) for student in "tsml"),
+    *(partial(okdhp.mpii, f"hourglass-{stacks}") for stacks in okdhp.STACKS),
+    *(partial(okdhp.online_mpii, f"hourglass-{stacks}") for stacks in okdhp.STACKS),
+    partial(okdhp.online_mpii, "hourglass-4", "unbalanced"),
+    partial(okdhp.online_mpii, "hourglass-4", "reference"),
+    *(partial(okdhp.mpii, encoder) for encoder in okdhp.ENCODERS),
+    *(partial(okdhp.online_mpii, encoder) for encoder in okdhp.ENCODERS),
+    *(
+        partial(make, stacks, size)
+        for make in (okdhp.coco, okdhp.online_coco)
+        for size in (rtmpose.SMALL, rtmpose.LARGE)
+        for stacks in okdhp.STACKS
+    ),
+    *(partial(okd_rtmpose.online_rtmpose, size) for size in okd_rtmpose.SIZES),
+    *(partial(okd_rtmpose.online_body, size) for size in okd_rtmpose.SIZES),
     distil.distil,
     partial(people.pretrain, "t"),
     partial(people.pretrain, "s"),
@@ -51,6 +67,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = _by_name(
     partial(drawn.supervised, "n"),
     drawn.stage_one,
     drawn.stage_two,
+    drawn.online_simcc,
+    drawn.hourglass,
+    drawn.online_hourglass,
 )
 
 

@@ -1,8 +1,11 @@
 """Assemble a recipe: its model, teacher and objective."""
 
+from dataclasses import replace
+
 from posedistill.models import PoseModel, build, load_backbone
 from posedistill.objectives.dwpose import StageOne, StageOneConfig, StageTwo, StageTwoConfig
 from posedistill.objectives.objective import Objective
+from posedistill.objectives.online import OnlineConfig, make_online
 from posedistill.objectives.supervised import Supervised, SupervisedConfig
 from posedistill.objectives.teacher_only import LogitsOnly, LogitsOnlyConfig
 from posedistill.teachers import Frozen, Teacher, open_teacher
@@ -12,11 +15,17 @@ from posedistill.train.recipe import ModelConfig, Recipe
 def make_objective(recipe: Recipe) -> Objective:
     """Build what the recipe trains.
 
-    Raises ValueError when a teacher is missing or does not fit the student.
+    Raises ValueError when a teacher is missing or does not fit the student, or when branches do
+    not fit together.
     """
     config = recipe.objective
     if isinstance(config, SupervisedConfig):
         return Supervised(_make_model(recipe.model), config)
+    if isinstance(config, OnlineConfig):
+        branch = recipe.model
+        return make_online(
+            lambda name: _make_model(replace(branch, name=name)), branch.name, config=config
+        )
     if not config.teacher:
         raise ValueError(
             f"recipe {recipe.name} needs a teacher: --set objective.teacher=FILE_OR_RUN"

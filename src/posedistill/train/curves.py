@@ -19,6 +19,8 @@ _SHOWN = (
     "face/PCK@0.02",
     "left_hand/PCK@0.2",
     "right_hand/PCK@0.2",
+    "PCKh@0.5",
+    "PCKh@0.1",
 )
 
 

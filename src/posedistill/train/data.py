@@ -1,4 +1,4 @@
-"""Data of a recipe: which people train and which validate."""
+"""Data of a recipe: which people train and which validate; joint sources are in `sources`."""
 
 import zlib
 from collections.abc import Mapping
@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from posedistill.datasets.coco import read_coco
 from posedistill.datasets.drawn import DrawnPeople
+from posedistill.datasets.halpe import read_halpe
 from posedistill.datasets.instance import PoseDataset
 from posedistill.datasets.joint import JointDataset, Source
+from posedistill.datasets.mpii import image_names, is_release, read_mpii
 from posedistill.datasets.unlabelled import (
     BoxesByName,
     UnlabelledPeople,
@@ -34,6 +36,24 @@ class ValidationFiles(NamedTuple):
 
     annotations: Path
     images_dir: Path
+
+
+def files_if_both(val: str, val_images: str) -> ValidationFiles | None:
+    """Give the files to evaluate on, or None where neither is named.
+
+    Raises ValueError where one of the two is missing.
+
+    >>> files_if_both("", "") is None
+    True
+    """
+    if not val and not val_images:
+        return None
+    if not val or not val_images:
+        raise ValueError(
+            f"data.val is {val!r} and data.val_images {val_images!r}; "
+            "set both to evaluate, none to do without"
+        )
+    return ValidationFiles(Path(val), Path(val_images))
 
 
 @dataclass(frozen=True)
@@ -97,6 +117,67 @@ class CocoData(WholeBodyData):
         """Read the people to train on."""
         root = Path(self.root)
         return read_coco(root / self.train, root / self.train_images)
+
+
+@dataclass(frozen=True)
+class MpiiData:
+    """Name MPII files, 16 keypoints a person.
+
+    Attributes:
+        root: folder that the other paths are relative to.
+        train: a list in JSON, or the release (``annot/mpii_human_pose_v1_u12_1.mat``), of which
+            the training images that `val` does not have are taken.
+        val: a list in JSON. What PCKh needs besides, ``gt_valid.mat`` or the release, lies in the
+            same folder, see `posedistill.evaluate.mpii.people_to_score`.
+        images: folder of all images.
+    """
+
+    root: str = "data/mpii"
+    train: str = "annot/train.json"
+    val: str = "annot/valid.json"
+    images: str = "images"
+
+    def training(self) -> PoseDataset:
+        """Read the people to train on."""
+        root = Path(self.root)
+        train = root / self.train
+        without = image_names(root / self.val) if is_release(train) else ()
+        return read_mpii(train, root / self.images, without=without)
+
+    def validation(self, run_dir: Path) -> ValidationFiles:
+        """Name the people to evaluate on."""
+        return ValidationFiles(Path(self.root) / self.val, Path(self.root) / self.images)
+
+
+@dataclass(frozen=True)
+class HalpeData:
+    """Name Halpe-FullBody files.
+
+    Attributes:
+        root: folder that `train` and `train_images` are relative to.
+        skeleton: ``wholebody133``, or ``halpe136``, which nothing here scores.
+        val, val_images: annotation file and image folder to evaluate on, COCO-WholeBody's; without
+            them, nothing is evaluated.
+    """
+
+    root: str = "data/halpe"
+    train: str = "annotations/halpe_train_v1.json"
+    train_images: str = "images/train2015"
+    skeleton: str = "wholebody133"
+    val: str = ""
+    val_images: str = ""
+
+    def training(self) -> PoseDataset:
+        """Read the people to train on."""
+        root = Path(self.root)
+        return read_halpe(root / self.train, root / self.train_images, skeleton=self.skeleton)
+
+    def validation(self, run_dir: Path) -> ValidationFiles | None:
+        """Name the people to evaluate on, or give None where there are none.
+
+        Raises ValueError where one of the two paths is missing.
+        """
+        return files_if_both(self.val, self.val_images)
 
 
 @dataclass(frozen=True)
@@ -170,14 +251,7 @@ class UnlabelledData:
 
         Raises ValueError where one of the two paths is missing.
         """
-        if not self.val and not self.val_images:
-            return None
-        if not self.val or not self.val_images:
-            raise ValueError(
-                f"data.val is {self.val!r} and data.val_images {self.val_images!r}; "
-                "set both to evaluate, none to do without"
-            )
-        return ValidationFiles(Path(self.val), Path(self.val_images))
+        return files_if_both(self.val, self.val_images)
 
     def _frames(self, video: Path, cache: Path) -> Path:
         folder = cache / f"every{self.every}-{_fingerprint(video)}"

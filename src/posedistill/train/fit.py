@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from torch.utils.data import DataLoader
 
 from posedistill.datasets.joint import samples_per_epoch
 from posedistill.evaluate.predictions import read_predictions
-from posedistill.evaluate.run import evaluate
 from posedistill.media import write_image
 from posedistill.models import PoseModel
 from posedistill.objectives.objective import Batch
@@ -24,6 +22,7 @@ from posedistill.train.faults import (
     save_batch,
     tell_unreadable,
 )
+from posedistill.train.judge import judge
 from posedistill.train.launch import PRECISIONS, launch
 from posedistill.train.learner import Learner, Step
 from posedistill.train.optim import learning_rate
@@ -208,52 +207,57 @@ def _leave_out(run: _Run, batch: Batch, taken: Step) -> None:
 
 
 def _validate(run: _Run, epoch: int) -> None:
+    """Score the models of now on the first process; tell all processes which one to deploy."""
+    chosen = ""
     if run.progress is not None:
-        model = run.learner.averaged()
         if run.ready.validation is None:
-            run.folder.save_best(model)
+            run.folder.save_best(run.learner.averaged())
             logger.info(
                 "epoch %d: there are no labels to evaluate on, so the averaged model of now is %s",
                 epoch + 1,
                 run.folder.best,
             )
         else:
-            _evaluate(run, model, epoch=epoch)
+            chosen = _evaluate(run, epoch=epoch)
         draw_curves(run.folder.read_metrics(), run.folder.path / "curves.png")
         run.progress.skip_pause()
-    run.learner.fabric.barrier()
+    chosen = run.learner.fabric.broadcast(chosen)
+    if chosen:
+        run.learner.objective.choose(chosen)
 
 
-def _evaluate(run: _Run, model: PoseModel, *, epoch: int) -> None:
-    """Score a model on the validation people; keep it if it is the best."""
-    validation, predictions = run.ready.validation, run.folder.path / "predictions.json"
+def _evaluate(run: _Run, *, epoch: int) -> str:
+    """Score what may be deployed; keep the best if none was better, and give its name."""
+    validation = run.ready.validation
     assert validation is not None
     assert run.progress is not None
-    report = evaluate(
-        model.session(),
-        annotations=validation.annotations,
-        images_dir=validation.images_dir,
-        out=predictions,
-        progress=False,
+    candidates, companions = run.learner.judged()
+    verdict = judge(
+        candidates,
+        companions,
+        validation=validation,
+        folder=run.folder.path,
+        best_by=run.recipe.best_by,
     )
-    scores = report.as_dict()
-    score = _merit(scores, run.recipe.best_by)
-    if score >= run.best_score:
-        run.best_score = score
-        run.folder.save_best(model)
+    is_best = verdict.merit >= run.best_score
+    if is_best:
+        run.best_score = verdict.merit
+        run.folder.save_best(verdict.model)
+        run.folder.describe_best(model=verdict.name, epoch=epoch + 1, scores=verdict.scores)
     if run.sheet is None:
-        run.sheet = PredictionSheet(validation, model.spec.skeleton)
-    picture = run.sheet.draw(read_predictions(predictions))
+        run.sheet = PredictionSheet(validation, verdict.model.spec.skeleton)
+    picture = run.sheet.draw(read_predictions(verdict.predictions))
     sheets = run.folder.path / "sheets"
     sheets.mkdir(exist_ok=True)
     write_image(sheets / f"epoch-{epoch + 1:04d}.jpg", picture)
-    run.progress.scores(scores, picture, epoch=epoch, best=abs(run.best_score))
-
-
-def _merit(scores: Mapping[str, float], best_by: str) -> float:
-    """Give the score to compare models by: the higher the better; errors count negative."""
-    score = scores.get(best_by, -math.inf)
-    return -abs(score) if best_by.endswith("NME") else score
+    run.progress.scores(
+        verdict.scores[verdict.name],
+        picture,
+        epoch=epoch,
+        best=abs(run.best_score),
+        judged=verdict.scores if len(verdict.scores) > 1 else None,
+    )
+    return verdict.name if is_best else ""
 
 
 def _save(run: _Run) -> None:

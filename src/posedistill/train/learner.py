@@ -2,11 +2,12 @@
 
 import copy
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW
 
 from posedistill.models import PoseModel
@@ -50,7 +51,7 @@ class Learner:
             fused=fabric.device.type in _HAS_FUSED and not self._scales_loss,
         )
         self._wrapped, self._optimizer = fabric.setup(self.objective, optimizer)
-        self._ema = Ema(self.objective, recipe.optim)
+        self._ema = Ema(self.objective, recipe.optim) if recipe.optim.ema else None
 
     def to_device(self, batch: Batch) -> Batch:
         """Give a batch on the learner's device, images in its memory layout."""
@@ -74,10 +75,10 @@ class Learner:
         is_finite = self._is_finite(total, self._clip())
         if is_finite or self._scales_loss:  # the scaler leaves such steps out, and must see them
             self._optimizer.step()
-        if is_finite:
-            self._ema.update(self.objective)
-        else:
+        if not is_finite:
             self._put_back(before)
+        elif self._ema is not None:
+            self._ema.update(self.objective)
         self._optimizer.zero_grad()
         return Step(losses, is_finite)
 
@@ -114,9 +115,24 @@ class Learner:
             now[name].copy_(value)
 
     def averaged(self) -> PoseModel:
-        """Give a copy of the model with averaged weights, in eval mode."""
-        with self._ema.swapped_in(self.objective):
+        """Give a copy of the model with averaged weights, in eval mode.
+
+        Where the recipe averages nothing, the weights and statistics are those of now.
+        """
+        with self._averaged_weights():
             return copy.deepcopy(self.objective.deployable()).eval()
+
+    def judged(self) -> tuple[dict[str, PoseModel], dict[str, nn.Module]]:
+        """Give copies of the objective's candidates and companions, as `averaged` does."""
+        with self._averaged_weights():
+            candidates = copy.deepcopy(self.objective.candidates())
+            companions = copy.deepcopy(self.objective.companions())
+        for model in (*candidates.values(), *companions.values()):
+            model.eval()
+        return candidates, companions
+
+    def _averaged_weights(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._ema is None else self._ema.swapped_in(self.objective)
 
     def state(self) -> State:
         """Give what `load` needs."""
@@ -124,7 +140,7 @@ class Learner:
             "objective": self.objective.state_dict(),
             "held": self.objective.held_state(),
             "optimizer": self._optimizer.state_dict(),
-            "ema": self._ema.state(),
+            "ema": {} if self._ema is None else self._ema.state(),
             "precision": self.fabric.strategy.precision.state_dict(),
         }
 
@@ -141,7 +157,8 @@ class Learner:
             ) from error
         self.objective.load_held_state(state["held"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._ema.load(state["ema"]["num_updates"], state["ema"]["average"])
+        if self._ema is not None:
+            self._ema.load(state["ema"]["num_updates"], state["ema"]["average"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
 
 

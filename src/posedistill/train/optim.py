@@ -1,7 +1,8 @@
 """Optimisation: parameter groups, learning-rate curve, moving average of weights.
 
 Rules: the published RTMPose configurations, with MMEngine's AdamW, LinearLR + CosineAnnealingLR and
-ExpMomentumEMA. No deliberate differences.
+ExpMomentumEMA. No deliberate differences. With weight_decay 0 AdamW is Adam; with milestones beside
+it, that is how OKDHP trains (tools/train.py: Adam and MultiStepLR).
 """
 
 import math
@@ -20,12 +21,17 @@ class OptimConfig:
 
     Attributes:
         lr: learning rate after warm-up. weight_decay: of all parameters but BatchNorm and biases.
-        warmup_steps: steps of linear warm-up from 1e-5 of lr.
+        warmup_steps: steps of linear warm-up from 1e-5 of lr; 0 for none.
         flat_fraction: part of the run before the cosine begins.
         final_factor: part of lr that the cosine ends on.
+        milestones: parts of the run after which lr falls to milestone_factor of what it was. Where
+            there are any, there is no cosine.
         clip_norm: largest gradient norm; None does not clip.
+        ema: whether the averaged weights are those that are evaluated and kept, or those of now.
         ema_momentum, ema_gamma: the average takes in (1 - momentum) exp(-(1 + n) / gamma)
             + momentum of the weights at update n.
+
+    Raises ValueError for a milestone that is no part of a run.
     """
 
     lr: float = 4e-3
@@ -33,9 +39,19 @@ class OptimConfig:
     warmup_steps: int = 1000
     flat_fraction: float = 0.5
     final_factor: float = 0.05
+    milestones: tuple[float, ...] = ()
+    milestone_factor: float = 0.1
     clip_norm: float | None = None
+    ema: bool = True
     ema_momentum: float = 2e-4
     ema_gamma: float = 2000.0
+
+    def __post_init__(self) -> None:
+        if not all(0 < milestone < 1 for milestone in self.milestones):
+            raise ValueError(
+                f"optim.milestones is {self.milestones}; expected parts of the run between 0 and "
+                "1, such as 0.6,0.8 for epochs 90 and 120 of 150"
+            )
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -62,20 +78,31 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, o
 
 
 def learning_rate(step: int, total_steps: int, *, config: OptimConfig) -> float:
-    """Give the learning rate of a 0-based step: warm-up, flat, cosine.
+    """Give the learning rate of a 0-based step: warm-up, then flat and cosine, or falling steps.
 
     >>> learning_rate(5000, 27000, config=OptimConfig())
     0.004
     """
-    factor = 1.0
-    cosine_start = int(total_steps * config.flat_fraction)
-    if step > cosine_start:
-        part = (step - cosine_start) / max(total_steps - cosine_start, 1)
-        cosine = (1 + math.cos(math.pi * part)) / 2
-        factor = config.final_factor + (1 - config.final_factor) * cosine
+    fall = _milestone_factor if config.milestones else _cosine_factor
+    factor = fall(step, total_steps, config=config)
     if step < config.warmup_steps:
         factor *= 1e-5 + (1 - 1e-5) * step / max(config.warmup_steps - 1, 1)
     return config.lr * factor
+
+
+def _cosine_factor(step: int, total_steps: int, *, config: OptimConfig) -> float:
+    start = int(total_steps * config.flat_fraction)
+    if step <= start:
+        return 1.0
+    part = (step - start) / max(total_steps - start, 1)
+    cosine = (1 + math.cos(math.pi * part)) / 2
+    return config.final_factor + (1 - config.final_factor) * cosine
+
+
+def _milestone_factor(step: int, total_steps: int, *, config: OptimConfig) -> float:
+    # rounded: as a float, a part such as 90 / 150 may fall just short of the step that it means
+    passed = sum(step >= round(total_steps * milestone) for milestone in config.milestones)
+    return config.milestone_factor**passed
 
 
 class Ema:

@@ -96,7 +96,7 @@ def prepare(recipe: Recipe, run_dir: Path, *, processes: int = 1, validates: boo
         raise RecipeError(recipe.name, problems)
     assert data is not None
     assert objective is not None
-    _warn(recipe, samples_per_epoch(data))
+    _warn(recipe, samples_per_epoch(data), objective.deployable().spec.codec)
     return Ready(objective, data, validation)
 
 
@@ -235,7 +235,9 @@ def _validation_problems(  # house rule: what is asked, of what
     ]
 
 
-def _warn(recipe: Recipe, num_samples: int) -> None:
+def _warn(  # house rule: the recipe, and what came of it
+    recipe: Recipe, num_samples: int, codec: Codec
+) -> None:
     steps = recipe.epochs * (num_samples // recipe.batch_size)
     if recipe.optim.warmup_steps >= steps:
         logger.warning(
@@ -245,10 +247,9 @@ def _warn(recipe: Recipe, num_samples: int) -> None:
             steps,
             steps // 10,
         )
-    if any(side % _STRIDE for side in recipe.model.input_size_wh):
+    if isinstance(codec, SimCC) and any(side % _STRIDE for side in codec.input_size_wh):
         logger.warning(
-            "model.input_size_wh is %s; sides that are no multiples of %d waste part of the last "
-            "map",
-            recipe.model.input_size_wh,
+            "the input is %s; sides that are no multiples of %d waste part of the last map",
+            codec.input_size_wh,
             _STRIDE,
         )

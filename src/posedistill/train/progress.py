@@ -76,12 +76,25 @@ class Progress:
         self._refresh()
 
     def scores(
-        self, scores: Mapping[str, float], sheet: NDArray[np.uint8], *, epoch: int, best: float
+        self,
+        scores: Mapping[str, float],
+        sheet: NDArray[np.uint8],
+        *,
+        epoch: int,
+        best: float,
+        judged: Mapping[str, Mapping[str, float]] | None = None,
     ) -> None:
-        """Record what an evaluation gave; sheet: (H, W, 3) RGB. Its time counts no more."""
+        """Record what an evaluation gave. Its time counts no more.
+
+        scores: of the model that is kept if it is the best. sheet: (H, W, 3) RGB. judged: of each
+        model that was scored, by name, where there were several.
+        """
         self._best = best
-        self._folder.log(step=self._step, epoch=epoch, scores=dict(scores))
+        others = {"judged": judged} if judged else {}
+        self._folder.log(step=self._step, epoch=epoch, scores=dict(scores), **others)
         name = self._recipe.best_by
+        for model, seen in (judged or {}).items():
+            logger.info("epoch %d: %s of %s %.2f", epoch + 1, name, model, seen.get(name, math.nan))
         score = scores.get(name, math.nan)
         logger.info("epoch %d: %s %.2f, best %.2f", epoch + 1, name, score, best)
         self._to_board({f"scores/{key}": value for key, value in scores.items()})

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from posedistill.objectives.dwpose import StageOneConfig, StageTwoConfig
+from posedistill.objectives.online import OnlineConfig
 from posedistill.objectives.supervised import SupervisedConfig
 from posedistill.objectives.teacher_only import LogitsOnlyConfig
 from posedistill.train.augment import AugmentConfig
@@ -18,13 +19,27 @@ from posedistill.train.data import (
     CocoData,
     CocoUBodyData,
     DrawnData,
+    HalpeData,
+    MpiiData,
     UnlabelledData,
     WholeBodyData,
 )
 from posedistill.train.optim import OptimConfig
+from posedistill.train.sources import JointData
 
-ObjectiveConfig = SupervisedConfig | StageOneConfig | StageTwoConfig | LogitsOnlyConfig
-DataConfig = WholeBodyData | CocoUBodyData | CocoData | DrawnData | UnlabelledData
+ObjectiveConfig = (
+    SupervisedConfig | StageOneConfig | StageTwoConfig | LogitsOnlyConfig | OnlineConfig
+)
+DataConfig = (
+    WholeBodyData
+    | CocoUBodyData
+    | CocoData
+    | HalpeData
+    | MpiiData
+    | JointData
+    | DrawnData
+    | UnlabelledData
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +48,9 @@ class ModelConfig:
 
     Attributes:
         name, skeleton, input_size_wh: as `posedistill.models.build` takes them. Stage two builds
-            the model of its teacher instead.
-        backbone_from: file or run folder whose backbone the model starts from; empty for none.
+            the model of its teacher instead; branches that have names of their own, go by those.
+        backbone_from: file or run folder whose backbone the model starts from, or each branch;
+            empty for none.
     """
 
     name: str = "rtmpose-t"
@@ -156,7 +172,9 @@ def _parse(text: str, kind: Any, path: str) -> Any:  # Any: a type form and its 
             {"true": "True", "false": "False", "none": "None"}.get(text.lower(), text)
         )
     except (ValueError, SyntaxError, TypeError):
-        value = text
+        # words of a list need no quotes
+        is_list = kind == tuple[str, ...]
+        value = tuple(filter(None, map(str.strip, text.split(",")))) if is_list else text
     if _fits(value, kind):
         return float(value) if kind is float else value
     shown = getattr(kind, "__name__", str(kind)) if not typing.get_args(kind) else str(kind)

@@ -153,6 +153,10 @@ class RunFolder:
         with written_whole(self.best) as beside:
             save(model, beside)
 
+    def describe_best(self, **record: object) -> None:
+        """Write beside the best model what it is."""
+        _write_text(self.best.with_suffix(".json"), json.dumps(record, indent=1))
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:

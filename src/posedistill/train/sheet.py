@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from posedistill.crop import box_matrices, transform_points, warp
 from posedistill.datasets.coco import CocoDataset, read_coco
+from posedistill.datasets.mpii import read_mpii
 from posedistill.datasets.wholebody import read_wholebody
 from posedistill.draw.overlay import draw_overlay
 from posedistill.draw.sheet import contact_sheet
@@ -38,6 +39,8 @@ def read_people(validation: ValidationFiles, skeleton: str) -> CocoDataset:
     """
     if skeleton == "wholebody133":
         return read_wholebody(validation.annotations, validation.images_dir)
+    if skeleton == "mpii16":
+        return read_mpii(validation.annotations, validation.images_dir)
     return read_coco(validation.annotations, validation.images_dir, skeleton=skeleton)
 
 
