@@ -27,6 +27,7 @@ from benchmarks.small_runs import (
     Task,
     draw,
     folder_of,
+    gain_table,
     result_of,
     split_people,
     table,
@@ -70,7 +71,8 @@ def main() -> None:
     results = score_all(
         arguments.runs, files[arguments.part], images=files["images"], seeds=arguments.seeds
     )
-    print(table(results, SCORES))
+    print(table(results, SCORES), end="\n\n")
+    print(gain_table(results, SCORES, alone="student alone"))
     if arguments.plot is not None:
         draw(results, ("body/PCK@0.1", "face/PCK@0.02"), path=arguments.plot)
 

@@ -167,6 +167,25 @@ def table(results: Sequence[Result], names: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def gain_table(results: Sequence[Result], names: Sequence[str], *, alone: str) -> str:
+    """Give how far the means lie above those of one label, and in standard deviations.
+
+    The deviation is that of both labels pooled: the root of the mean of their variances.
+    """
+    base = next(result for result in results if result.label == alone)
+    lines = [f"| gain over {alone} | {' | '.join(names)} |", "|---" + "|---:" * len(names) + "|"]
+    for result in results:
+        if result is base or len(result.scores) < 2:
+            continue
+        cells = []
+        for name in names:
+            (mean, sd), (other, other_sd) = result.mean_sd(name), base.mean_sd(name)
+            pooled = np.sqrt((sd**2 + other_sd**2) / 2)
+            cells.append(f"{mean - other:+.1f} ({(mean - other) / pooled:+.1f} sd)")
+        lines.append(f"| {result.label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def draw(results: Sequence[Result], names: Sequence[str], *, path: Path) -> None:
     """Draw the scores of all seeds as points, their means as bars."""
     from matplotlib import pyplot as plt

@@ -15,7 +15,7 @@ from benchmarks.parity_photos import photo_rows
 from benchmarks.parity_rows import crop_rows, heatmap_rows, metric_rows, picture_rows, simcc_rows
 from benchmarks.parity_table import Row, gap, gap_of_largest, num_unequal, relative_gap, table
 from posedistill.recipes import RECIPES
-from posedistill.train.recipe import override
+from posedistill.train.recipe import describe, override
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "differences.md"
 
@@ -102,7 +102,8 @@ def test_the_recipes_of_the_page_exist() -> None:
 def test_the_options_of_the_page_are_ones_that_recipes_have() -> None:
     options = set(re.findall(r"--set (\w[\w.]*=[^\s`]+)", PAGE.read_text(encoding="utf-8")))
     assert len(options) >= 7
+    kinds = [RECIPES[name]() for name in ("rtmpose-t", "dwpose-stage1-t", "okdhp-hourglass-4")]
     for option in options:
-        is_supervised = option.startswith("objective.people_scale")
-        name = "rtmpose-t" if is_supervised else "dwpose-stage1-t"
-        override(RECIPES[name](), [option.replace("=N", "=32").replace("=...", "=runs/x")])
+        key, _, value = option.replace("=N", "=32").replace("=...", "=runs/x").partition("=")
+        recipe = next((kind for kind in kinds if f"\n{key} = " in describe(kind)), kinds[0])
+        override(recipe, [f"{key}={value}"])
