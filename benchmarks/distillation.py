@@ -25,6 +25,7 @@ from benchmarks.small_runs import (
     Part,
     Result,
     Task,
+    cpu_minutes,
     draw,
     folder_of,
     gain_table,
@@ -72,9 +73,12 @@ def main() -> None:
         arguments.runs, files[arguments.part], images=files["images"], seeds=arguments.seeds
     )
     print(table(results, SCORES), end="\n\n")
-    print(gain_table(results, SCORES, alone="student alone"))
+    print(gain_table(results, SCORES, alone="student alone"), end="\n\n")
+    for size in "st":
+        minutes = cpu_minutes(arguments.runs / f"pretrain-{size}")
+        print(f"pre-training of {size}: {minutes:.1f} CPU minutes")
     if arguments.plot is not None:
-        draw(results, ("body/PCK@0.1", "face/PCK@0.02"), path=arguments.plot)
+        draw(results, ("body/AP", "body/PCK@0.1", "face/PCK@0.02"), path=arguments.plot)
 
 
 def write_parts(data: Path, runs: Path) -> dict[str, Path]:

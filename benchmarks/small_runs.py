@@ -130,10 +130,12 @@ class Result:
 def result_of(label: str, folders: Sequence[Path], *, annotations: Path, images: Path) -> Result:
     """Score the runs of a label, each once: what was scored before is read."""
     scores = tuple(_scores(folder, annotations, images) for folder in folders)
-    minutes = tuple(
-        sum(map(float, (folder / "cpu-seconds.txt").read_text().split())) / 60 for folder in folders
-    )
-    return Result(label, scores, minutes)
+    return Result(label, scores, tuple(map(cpu_minutes, folders)))
+
+
+def cpu_minutes(folder: Path) -> float:
+    """Give what the steps of a run cost."""
+    return sum(map(float, (folder / "cpu-seconds.txt").read_text().split())) / 60
 
 
 def _scores(folder: Path, annotations: Path, images: Path) -> dict[str, float]:
