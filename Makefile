@@ -22,14 +22,14 @@ demo: $(VENV)/base.stamp
 	$(BIN)/posedistill predict $(DEMO) --boxes $(DEMO)/boxes.json --model wholebody-t --out demo-output
 
 test: $(VENV)/full.stamp
-	$(BIN)/python -m pytest -q -n $(JOBS) -m "not network"
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "not network"
 
 check: $(VENV)/full.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src tests benchmarks
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n $(JOBS) -m "not network"
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "not network"
 
 distil: $(VENV)/full.stamp
 	$(BIN)/python examples/distil_drawn.py

@@ -3,12 +3,10 @@
 import copy
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from posedistill.export.onnx import export_onnx
 from posedistill.models import build, load, save
 from posedistill.models.branches import AggregationUnit, BranchedModel, Ensemble, Unit
 from posedistill.models.hourglass import Stack
@@ -195,17 +193,13 @@ def test_wide_maps_are_narrowed_before_the_unit() -> None:
     assert unit.paths[0][0].weight.shape == (256, 256, 3, 3)  # type: ignore[index]
 
 
-def test_a_branch_goes_to_a_file_and_to_onnx(tmp_path: Path) -> None:
+def test_a_branch_goes_to_a_file_and_back(tmp_path: Path) -> None:
 
-    folder = tmp_path
     network = _network("hourglass-2-narrow", "hourglass-2-narrow")
-    save(network.model(1), folder / "branch.safetensors")
-    again = load(folder / "branch.safetensors")
+    save(network.model(1), tmp_path / "branch.safetensors")
+    again = load(tmp_path / "branch.safetensors")
     with torch.no_grad():
         torch.testing.assert_close(again(_images()), network.model(1)(_images()))
-    crops = np.asarray(_images(4))
-    report = export_onnx(network.model(1), folder / "branch.onnx", images=crops)
-    assert report.max_difference < 1e-3 * max(report.largest_output, 1)
 
 
 def test_a_copied_network_shares_nothing_with_the_first() -> None:
