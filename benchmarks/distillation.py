@@ -11,7 +11,6 @@ was stopped, scores all on the validation people, prints the table and draws the
 settings, and at the validation people once.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -29,6 +28,7 @@ from benchmarks.small_runs import (
     draw,
     folder_of,
     gain_table,
+    read_arguments,
     result_of,
     split_people,
     table,
@@ -58,14 +58,7 @@ _SECOND = {"stage two alone": "student alone", "stage one + two": "feature + log
 
 def main() -> None:
     """Train what is missing, then print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of the people data")
-    parser.add_argument("--runs", type=Path, required=True, help="where the run folders go")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--part", choices=["val", "tune"], default="val", help="people to score on")
-    parser.add_argument("--plot", type=Path, help="file for the plot")
-    arguments = parser.parse_args()
+    arguments = read_arguments((__doc__ or "").splitlines()[0])
     files = write_parts(arguments.data, arguments.runs)
     tasks = list(all_tasks(arguments.runs, files, arguments.seeds))
     train_all(tasks, arguments.jobs)

@@ -10,7 +10,6 @@ stopped, scores the deployed branches on the validation people, prints the table
 --part tune scores on the held-out people.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -28,6 +27,8 @@ from benchmarks.small_runs import (
     Task,
     draw,
     folder_of,
+    mean_sd_text,
+    read_arguments,
     result_of,
     split_people,
     table,
@@ -58,14 +59,7 @@ KINDS: Mapping[str, tuple[str, ObjectiveConfig]] = {
 
 def main() -> None:
     """Train what is missing, then print the tables."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of the people data")
-    parser.add_argument("--runs", type=Path, required=True, help="where the run folders go")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
-    parser.add_argument("--part", choices=["val", "tune"], default="val", help="people to score on")
-    parser.add_argument("--plot", type=Path, help="file for the plot")
-    arguments = parser.parse_args()
+    arguments = read_arguments((__doc__ or "").splitlines()[0])
     files = write_parts(arguments.data, arguments.runs)
     train_all(list(all_tasks(arguments.runs, files, arguments.seeds)), arguments.jobs)
     folders = {
@@ -154,10 +148,8 @@ def branch_table(folders: Mapping[str, Sequence[Path]]) -> str:
         rows = [_judged(run) for run in runs]
         if rows[0] is None:
             continue
-        cells = [
-            f"{np.mean(column):.1f} ± {np.std(column, ddof=1):.1f}"
-            for column in zip(*[row for row in rows if row is not None], strict=True)
-        ]
+        columns = zip(*[row for row in rows if row is not None], strict=True)
+        cells = map(mean_sd_text, columns)
         lines.append(f"| {label} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

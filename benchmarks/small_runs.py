@@ -3,6 +3,7 @@
 Shared by the benchmarks that compare ways of training over several seeds.
 """
 
+import argparse
 import json
 import re
 import time
@@ -19,6 +20,18 @@ from posedistill.train.recipe import Recipe
 
 Row = dict[str, Any]  # Any: a record of a json file
 _CHUNK = 250  # steps between two notes of the cost
+
+
+def read_arguments(description: str) -> argparse.Namespace:
+    """Read the command line that all of these benchmarks have."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the people data")
+    parser.add_argument("--runs", type=Path, required=True, help="where the run folders go")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one thread each")
+    parser.add_argument("--part", choices=["val", "tune"], default="val", help="people to score on")
+    parser.add_argument("--plot", type=Path, help="file for the plot")
+    return parser.parse_args()
 
 
 @dataclass(frozen=True)
@@ -123,8 +136,13 @@ class Result:
 
     def cell(self, name: str) -> str:
         """Give mean and standard deviation as text."""
-        mean, sd = self.mean_sd(name)
-        return f"{mean:.1f} ± {sd:.1f}" if len(self.scores) > 1 else f"{mean:.1f}"
+        return mean_sd_text([scores.get(name, np.nan) for scores in self.scores])
+
+
+def mean_sd_text(values: Sequence[float]) -> str:
+    """Give the mean and, of several values, the standard deviation as text."""
+    mean = f"{np.mean(values):.1f}"
+    return f"{mean} ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else mean
 
 
 def result_of(label: str, folders: Sequence[Path], *, annotations: Path, images: Path) -> Result:

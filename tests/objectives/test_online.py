@@ -169,8 +169,20 @@ def test_a_batch_can_be_learnt_by_heart_by_every_branch(name: str) -> None:
 
 
 def test_weights_of_zero_leave_a_loss_out() -> None:
-    online = _online(SIMCC, OnlineConfig(kd_weight=0.0, ensemble_weight=0.0))
+    online = _online(SIMCC, OnlineConfig(kd_weight=0.0, ensemble_weight=0.0, unit="mean"))
     assert list(online(_batch(online), 0.0)) == ["keypoint"]
+
+
+def test_a_unit_that_nothing_would_teach_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing teaches the aggregation unit 'published'"):
+        _online(SIMCC, OnlineConfig(ensemble_weight=0.0))
+    _online(SIMCC, OnlineConfig(ensemble_weight=0.0, detach_target=False))
+    _online(SIMCC, OnlineConfig(ensemble_weight=0.0, unit="mean"))
+
+
+def test_a_temperature_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="temperature is 0.0; expected more than 0"):
+        _online(SIMCC, OnlineConfig(temperature=0.0))
 
 
 def test_the_best_branch_is_what_is_deployed_and_is_kept_with_the_state() -> None:

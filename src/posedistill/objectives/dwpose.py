@@ -25,7 +25,7 @@ from posedistill.objectives.supervised import SupervisedConfig, label_losses
 from posedistill.teachers import Answer, Fitted, Frozen, Remembered, Teacher, last_channels
 
 PAPER_ALPHA = 5e-5
-_HEATMAP_SCALE = 1000.0  # that of the labels' loss, `SupervisedConfig.heatmap_weight`
+_HEATMAP_SCALE = SupervisedConfig.heatmap_weight  # that of the labels' loss
 STORED = "stage-two-features"  # folder in the run folder
 _logger = logging.getLogger(__name__)
 

@@ -114,11 +114,13 @@ class Online(Objective):
     """Train the branches of one network on labels and on their weighed ensemble.
 
     Losses: ``keypoint`` is that of the labels on every output, ``ensemble`` on the ensemble,
-    ``distil`` the KL divergence from the ensemble to every output.
+    ``distil`` the KL divergence from the ensemble to every output. Raises ValueError for a
+    temperature of 0 or less, and where nothing would teach the aggregation unit.
     """
 
     def __init__(self, network: BranchedModel, config: OnlineConfig) -> None:
         super().__init__()
+        _check(config)
         self.network = network
         self.config = config
         self.best = 0
@@ -186,3 +188,14 @@ class Online(Objective):
 
 def _name(index: int) -> str:
     return f"branch {index + 1}"
+
+
+def _check(config: OnlineConfig) -> None:
+    if config.temperature <= 0:
+        raise ValueError(f"objective.temperature is {config.temperature}; expected more than 0")
+    is_taught = config.ensemble_weight or (config.kd_weight and not config.detach_target)
+    if config.unit != "mean" and not is_taught:
+        raise ValueError(
+            f"nothing teaches the aggregation unit {config.unit!r}: objective.ensemble_weight is "
+            "0 and the target is detached; --set objective.unit=mean averages without one"
+        )
