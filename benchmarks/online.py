@@ -47,10 +47,14 @@ SCORES = ("body/AP", "body/AP50", "body/PCK@0.1")
 HOURGLASS, SIMCC = "hourglass-2-narrow", "rtmpose-t"
 _UNBALANCED = (HOURGLASS, "hourglass-3-narrow", "hourglass-4-narrow")
 _ALONE = SupervisedConfig()
+# OKDHP's divergence of raw heatmaps is about joints / pixels of the squared error between them (for
+# maps that differ little): at this weight it counts about as much as the labels do.
+_STRONG = OnlineConfig(kd_weight=INPUT_SIZE_WH[0] * INPUT_SIZE_WH[1] / 16 / 17)
 KINDS: Mapping[str, tuple[str, ObjectiveConfig]] = {
     "hourglass alone": (HOURGLASS, _ALONE),
     "hourglass, branches averaged": (HOURGLASS, OnlineConfig(unit="mean")),
     "hourglass, aggregation unit": (HOURGLASS, OnlineConfig()),
+    "hourglass, aggregation unit, strong KL": (HOURGLASS, _STRONG),
     "hourglass, unbalanced": (HOURGLASS, OnlineConfig(branches=_UNBALANCED)),
     "SimCC alone": (SIMCC, _ALONE),
     "SimCC, three heads": (SIMCC, OnlineConfig()),

@@ -20,6 +20,7 @@ class Poses:
         box_scores: (N,) scores of those boxes.
         skeleton: what the K joints are.
         ids: (N,) track ids, or None where nobody tracked.
+        raw_keypoints: (N, K, 2) pixels, keypoints before they were smoothed; None where nobody did.
 
     Raises ValueError when the shapes do not fit each other.
 
@@ -34,6 +35,7 @@ class Poses:
     box_scores: NDArray[np.float32]
     skeleton: Skeleton
     ids: NDArray[np.int64] | None = None
+    raw_keypoints: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.keypoints), len(self.skeleton)
@@ -45,6 +47,8 @@ class Poses:
         }
         if self.ids is not None:
             expected["ids"] = (n,)
+        if self.raw_keypoints is not None:
+            expected["raw_keypoints"] = (n, k, 2)
         for name, shape in expected.items():
             seen = np.shape(getattr(self, name))
             if seen != shape:
@@ -87,6 +91,7 @@ class Poses:
             boxes_xyxy=self.boxes_xyxy[index],
             box_scores=self.box_scores[index],
             ids=None if self.ids is None else self.ids[index],
+            raw_keypoints=None if self.raw_keypoints is None else self.raw_keypoints[index],
         )
 
     def part(self, group: str) -> "Poses":
@@ -106,6 +111,7 @@ class Poses:
             keypoints=self.keypoints[:, index],
             scores=self.scores[:, index],
             skeleton=part_skeleton(group),
+            raw_keypoints=None if self.raw_keypoints is None else self.raw_keypoints[:, index],
         )
 
     def to(self, skeleton: str) -> "Poses":
@@ -118,4 +124,9 @@ class Poses:
         keypoints, scores = convert_keypoints(
             self.keypoints, self.scores, source=self.skeleton, target=target
         )
-        return replace(self, keypoints=keypoints, scores=scores, skeleton=target)
+        raw = self.raw_keypoints
+        if raw is not None:
+            raw, _ = convert_keypoints(raw, self.scores, source=self.skeleton, target=target)
+        return replace(
+            self, keypoints=keypoints, scores=scores, skeleton=target, raw_keypoints=raw
+        )
