@@ -208,6 +208,22 @@ def test_crops_come_channels_first_one_a_matrix(rng: np.random.Generator) -> Non
     assert np.array_equal(crops[1].transpose(1, 2, 0), image[7:23, 5:17])
 
 
+def test_crops_are_those_that_a_warp_cuts_also_into_rows_of_a_batch(
+    rng: np.random.Generator,
+) -> None:
+    image = rng.integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    boxes = np.array([[3.3, 5, 40, 80.7], [-20, -30, 20, 30], [50, 60, 100, 120]])
+    matrices = box_matrices(boxes, (12, 16))
+    turned = affine_matrix(np.array([30.0, 40]), np.array([30.0, 40]), (12, 16), rotation=33)
+    matrices = np.concatenate([matrices, turned[None]])
+    batch = np.full((6, 3, 16, 12), 7, np.uint8)
+    crops = crop_boxes(image, matrices, (12, 16), out=batch[1:5])
+    assert np.shares_memory(crops, batch)
+    for crop, matrix in zip(batch[1:5], matrices, strict=True):
+        assert np.array_equal(crop.transpose(1, 2, 0), warp(image, matrix, (12, 16)))
+    assert (batch[[0, 5]] == 7).all()
+
+
 def test_no_boxes_give_no_matrices_and_no_crops() -> None:
     matrices = box_matrices(np.zeros((0, 4)), (12, 16))
     assert matrices.shape == (0, 2, 3)

@@ -53,7 +53,7 @@ def test_the_readme_shows_every_command() -> None:
     shown = {command.split()[1] for command in COMMANDS}
     assert shown == {
         *("predict", "train", "recipes", "show-batch", "overfit", "evaluate", "score"),
-        *("export", "convert", "models", "data"),
+        *("export", "convert", "models", "data", "prune", "poses", "doctor"),
     }
 
 

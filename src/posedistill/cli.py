@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from posedistill.cli_data import add_data
+from posedistill.cli_doctor import add_doctor
+from posedistill.cli_export import add_export, add_prune
+from posedistill.cli_poses import add_poses
+from posedistill.cli_predict_arguments import add_predict
 from posedistill.cli_train import add_overfit, add_recipes, add_show_batch, add_train
 
 _EXTRAS = {
@@ -22,7 +26,12 @@ _EXTRAS = {
     "tqdm": "evaluate",
     "faster_coco_eval": "evaluate",
     "scipy": "evaluate",
-    "av": "data",
+    "av": "video",
+    "pyarrow": "parquet",
+    "supervision": "supervision",
+    "openvino": "openvino",
+    "torch_pruning": "compress",
+    "ray": "bulk",
 }
 _MODEL = (
     "run folder, .safetensors or .onnx file, name of an embedded model, or of a published one "
@@ -98,75 +107,6 @@ def _add_traceback(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
 
 
-def _add_predict(commands: "_Commands") -> argparse.ArgumentParser:
-    command = commands.add_parser("predict", help="photos in; pictures and one JSON file out")
-    command.set_defaults(run=_predict)
-    add = command.add_argument
-    add("inputs", nargs="+", type=Path, metavar="INPUT", help="image files and folders")
-    add("--model", default="wholebody-t", help=f"{_MODEL}; default %(default)s")
-    add("--out", required=True, type=Path, metavar="DIR", help="where the results go")
-    people = command.add_mutually_exclusive_group()
-    people.add_argument(
-        "--boxes",
-        type=Path,
-        metavar="FILE",
-        help='where the persons are, as JSON: {"a.jpg": [[x1, y1, x2, y2], ...], ...}',
-    )
-    people.add_argument(
-        "--whole-image", action="store_true", help="take each whole image as one person"
-    )
-    _add_spec(command)
-    _add_flip_test(command)
-    draw = command.add_argument_group("pictures and files")
-    draw.add_argument(
-        "--draw",
-        choices=["overlay", "controlnet"],
-        default="overlay",
-        help="overlay: on the photo; controlnet: on black, as ControlNet takes it",
-    )
-    draw.add_argument(
-        "--min-score", type=float, metavar="S", help="overlay: draw no joint below; 0.3 without it"
-    )
-    draw.add_argument("--no-hands", action="store_true", help="controlnet: leave out the hands")
-    draw.add_argument("--no-face", action="store_true", help="controlnet: leave out the faces")
-    draw.add_argument(
-        "--resolution",
-        type=int,
-        metavar="N",
-        help="controlnet: short side of the picture, both sides rounded to 64s; as the photo "
-        "without it",
-    )
-    draw.add_argument(
-        "--openpose", action="store_true", help="also write NAME_keypoints.json as OpenPose does"
-    )
-    return command
-
-
-def _predict(arguments: argparse.Namespace) -> int:
-    if arguments.boxes is None and not arguments.whole_image:
-        raise ValueError(
-            "there is no person detector yet: say where the persons are by --boxes FILE, "
-            "or take each whole image as one person by --whole-image"
-        )
-    from posedistill.cli_predict import PredictJob, predict
-
-    job = PredictJob(
-        inputs=arguments.inputs,
-        model=arguments.model,
-        out=arguments.out,
-        boxes_file=arguments.boxes,
-        spec=arguments.spec,
-        flip_test=arguments.flip_test,
-        min_score=arguments.min_score,
-        draw=arguments.draw,
-        hands=not arguments.no_hands,
-        face=not arguments.no_face,
-        resolution=arguments.resolution,
-        openpose=arguments.openpose,
-    )
-    return predict(job)
-
-
 def _add_evaluate(commands: "_Commands") -> argparse.ArgumentParser:
     command = commands.add_parser("evaluate", help="predict annotated photos and score that")
     command.set_defaults(run=_evaluate)
@@ -221,30 +161,6 @@ def _score(arguments: argparse.Namespace) -> int:
     from posedistill.evaluate.report import score_file
 
     print(score_file(arguments.predictions, arguments.data))
-    return 0
-
-
-def _add_export(commands: "_Commands") -> argparse.ArgumentParser:
-    command = commands.add_parser("export", help="turn a trained model into an .onnx file")
-    command.set_defaults(run=_export)
-    add = command.add_argument
-    add("model", type=Path, metavar="MODEL", help="run folder or .safetensors file")
-    add("--out", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
-    _add_card(command)
-    return command
-
-
-def _export(arguments: argparse.Namespace) -> int:
-    from dataclasses import replace
-
-    from posedistill.export.onnx import export_onnx
-    from posedistill.models import load
-
-    model = load(arguments.model)
-    said = {"licence": arguments.licence, "data_card": arguments.data_card}
-    model.spec = replace(model.spec, **{key: text for key, text in said.items() if text})
-    print(export_onnx(model, arguments.out))
-    print(f"model is in {arguments.out}")
     return 0
 
 
@@ -354,15 +270,18 @@ def _add_flip_test(command: argparse.ArgumentParser) -> None:
 
 
 _COMMANDS = (
-    _add_predict,
+    add_predict,
+    add_poses,
     add_train,
     add_recipes,
     add_show_batch,
     add_overfit,
     _add_evaluate,
     _add_score,
-    _add_export,
+    add_export,
+    add_prune,
     _add_convert,
     _add_models,
     add_data,
+    add_doctor,
 )

@@ -118,7 +118,14 @@ def warp(  # house rule: as cv2.warpAffine takes them
     >>> warp(np.ones((4, 4, 3), np.uint8), np.array([[1.0, 0, 0], [0, 1, 0]]), (2, 3)).shape
     (3, 2, 3)
     """
-    positions, fractions = _sampling(invert_affine(matrix), size_wh)
+    return _warp_back(image, invert_affine(matrix), size_wh)
+
+
+def _warp_back(
+    image: NDArray[np.uint8], back: NDArray[np.float64], size_wh: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Give what `warp` does, by the matrix from crop to image."""
+    positions, fractions = _sampling(back, size_wh)
     crop = cv2.remap(image, positions, fractions, cv2.INTER_LINEAR)
     return np.asarray(crop, dtype=np.uint8)
 
@@ -132,14 +139,14 @@ def _sampling(
     + x. The steps from 1024ths to 32nds are those of OpenCV 4's warpAffine.
     """
     w, h = size_wh
+    columns = _fixed(back[:, :1] * np.arange(w))
+    rows = _fixed(back[:, 1:2] * np.arange(h) + back[:, 2:]) + 16
+    x = (_distinct(rows[0])[:, None] + columns[0]) >> 5
+    y = (rows[1][:, None] + _distinct(columns[1])) >> 5
     positions = np.empty((h, w, 2), np.int16)
-    fractions = np.zeros((h, w), np.uint16)
-    for axis in (0, 1):
-        by_column = _fixed(back[axis, 0] * np.arange(w))
-        by_row = _fixed(back[axis, 1] * np.arange(h) + back[axis, 2]) + 16
-        place = (_distinct(by_row)[:, None] + _distinct(by_column)) >> 5
-        positions[..., axis] = np.clip(place >> 5, _INT16.min, _INT16.max)
-        fractions += ((place & 31) << (5 * axis)).astype(np.uint16)
+    positions[..., 0] = np.clip(x >> 5, _INT16.min, _INT16.max)
+    positions[..., 1] = np.clip(y >> 5, _INT16.min, _INT16.max)
+    fractions = (x & 31).astype(np.uint16) + ((y & 31) << 5).astype(np.uint16)
     return positions, fractions
 
 
@@ -177,16 +184,26 @@ def box_matrices(
 
 
 def crop_boxes(  # house rule: as `warp` takes them
-    image_rgb: NDArray[np.uint8], matrices: Sequence[NDArray[np.floating]], size_wh: tuple[int, int]
+    image_rgb: NDArray[np.uint8],
+    matrices: Sequence[NDArray[np.floating]] | NDArray[np.floating],
+    size_wh: tuple[int, int],
+    *,
+    out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Cut the crops of all matrices into one batch.
 
-    image_rgb: (H, W, 3) uint8; gives (N, 3, h, w) uint8.
+    image_rgb: (H, W, 3) uint8; gives (N, 3, h, w) uint8: `out`, rows of a larger batch that are to
+    be written to, where that is given.
 
     >>> crop_boxes(np.zeros((9, 9, 3), np.uint8), [np.eye(3)[:2]], (6, 8)).shape
     (1, 3, 8, 6)
     """
-    batch = np.empty((len(matrices), 3, size_wh[1], size_wh[0]), np.uint8)
-    for row, matrix in zip(batch, matrices, strict=True):
-        row[:] = warp(image_rgb, matrix, size_wh).transpose(2, 0, 1)
+    shape = (len(matrices), 3, size_wh[1], size_wh[0])
+    batch = np.empty(shape, np.uint8) if out is None else out
+    assert batch.shape == shape
+    assert batch.flags.c_contiguous, "cv2.split would write elsewhere"
+    if not len(matrices):
+        return batch
+    for planes, back in zip(batch, invert_affine(np.asarray(matrices)), strict=True):
+        cv2.split(_warp_back(image_rgb, back, size_wh), list(planes))
     return batch

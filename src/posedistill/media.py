@@ -1,7 +1,12 @@
-"""Media: images and folders in, images out."""
+"""Media: images and folders in, images out.
+
+Pictures of more than `MAX_PIXELS` pixels are refused by their headers, before anything is allocated
+for them. Where `posedistill.image_header` cannot tell a size (JPEG XL, OpenEXR, broken headers),
+OpenCV's own limit holds: 2**30 pixels, or the environment variable OPENCV_IO_MAX_IMAGE_PIXELS.
+"""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,8 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from posedistill.image_header import image_size, is_whole_png, jpeg_scan, reducible_jpeg_size
+
+MAX_PIXELS = 2**29 // 3  # half a GiB as RGB
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
-_JPEG_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended, progressive
+_BYTES_PER_PIXEL = 16  # the most that an uncompressed file has
+_HEADER_ROOM = 1 << 26  # bytes; of metadata, tables and thumbnails
 _REDUCED_FLAGS = {
     1: cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -33,12 +42,12 @@ _BRANDS = {
 }
 
 
-def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Read an image file as RGB, turned upright as its EXIF orientation says.
 
-    Gives (H, W, 3) uint8. Grey becomes three equal channels, alpha is dropped and 16 bits are
-    scaled to 8. Raises FileNotFoundError when there is no such file, and ValueError when it is
-    empty, truncated or no image.
+    max_pixels: larger pictures are refused, by their headers. Gives (H, W, 3) uint8. Grey becomes
+    three equal channels, alpha is dropped and 16 bits are scaled to 8. Raises FileNotFoundError
+    when there is no such file, and ValueError when it is too large, empty, truncated or no image.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -46,18 +55,20 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     ...     read_image(f"{folder}/red.png")[0, 0].tolist()
     [255, 0, 0]
     """
-    return _decode(_read_bytes(Path(path)), Path(path))
+    data = _read_bytes(Path(path), max_pixels)
+    return _to_rgb(_decode(data, Path(path), flags=_REDUCED_FLAGS[1]), Path(path))
 
 
 def read_reduced_image(
-    path: str | os.PathLike[str], *, factor: int
+    path: str | os.PathLike[str], *, factor: int, max_pixels: int = MAX_PIXELS
 ) -> tuple[NDArray[np.uint8], int]:
     """Read an image as `read_image`, a JPEG at 1 / factor of its size, which is faster.
 
-    factor: 1, 2, 4 or 8. Gives the image and the factor it has been reduced by, which is smaller
-    for other formats, and for a photo with EXIF data whose sides are no multiples of it. Pixel x of
-    it covers pixels factor * x to factor * x + factor - 1 of the whole, so that (x - (factor - 1)
-    / 2) / factor is where x of the whole lies; sides are rounded up.
+    factor: 1, 2, 4 or 8. max_pixels: of the whole picture. Gives the image and the factor it has
+    been reduced by, which is smaller for other formats, and for a photo with EXIF data whose sides
+    are no multiples of it. Pixel x of it covers pixels factor * x to factor * x + factor - 1 of
+    the whole, so that (x - (factor - 1) / 2) / factor is where x of the whole lies; sides are
+    rounded up.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -70,80 +81,87 @@ def read_reduced_image(
         raise ValueError(
             f"factor is {factor}; expected one of {', '.join(map(str, _REDUCED_FLAGS))}"
         )
-    data = _read_bytes(Path(path))
+    data = _read_bytes(Path(path), max_pixels)
     factor = _usable_factor(data, factor)
-    return _decode(data, Path(path), factor=factor), factor
+    return _to_rgb(_decode(data, Path(path), flags=_REDUCED_FLAGS[factor]), Path(path)), factor
+
+
+def read_stored_values(
+    path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.generic]:
+    """Read an image file with its values as they are stored: channels, bits, not turned.
+
+    Gives (H, W), or (H, W, 3) or (H, W, 4) in the order blue, green, red, alpha; palettes become
+    colours. Raises as `read_image` does.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = f"{folder}/deep.png"
+    ...     _ = cv2.imwrite(file, np.full((2, 3), 500, np.uint16))
+    ...     read_stored_values(file).tolist()
+    [[500, 500, 500], [500, 500, 500]]
+    """
+    data = _read_bytes(Path(path), max_pixels)
+    return _decode(data, Path(path), flags=cv2.IMREAD_UNCHANGED)
 
 
 def _usable_factor(data: bytes, factor: int) -> int:
-    header = data[: _jpeg_scan(data)] if data.startswith(b"\xff\xd8\xff") else b""
-    sides_hw = _jpeg_sides_hw(header)
-    if sides_hw is None:
+    sides = reducible_jpeg_size(data)
+    if sides is None:
         return 1
-    if b"Exif\0\0" in header:  # turned after it is reduced: rounded sides would shift it
-        while any(side % factor for side in sides_hw):
+    if b"Exif\0\0" in data[: jpeg_scan(data)]:  # turned once reduced: rounded sides would shift it
+        while any(side % factor for side in sides):
             factor //= 2
     return factor
 
 
-def _decode(data: bytes, path: Path, *, factor: int = 1) -> NDArray[np.uint8]:
-    if _is_truncated(data):
-        raise ValueError(f"{path}: the image is truncated after {len(data)} bytes; fetch it again")
+def _decode(data: bytes, path: Path, *, flags: int) -> NDArray[np.generic]:
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED_FLAGS[factor])
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in str(error):
+            raise ValueError(
+                f"{path}: larger than OpenCV reads by itself; to read it nevertheless, set "
+                "OPENCV_IO_MAX_IMAGE_PIXELS in the environment to its number of pixels"
+            ) from error
         raise ValueError(f"{path}: OpenCV cannot decode it: {error}".strip()) from error
     if image is None:
         raise ValueError(f"{path}: cannot be read as an image; it looks like {_looks_like(data)}")
-    return np.asarray(cv2.cvtColor(_to_8_bit(image, path), cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return np.asarray(image)
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, max_pixels: int) -> bytes:
+    """Give the contents of a file that may be an image, whole and not too large."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder; expected an image file")
     if not path.exists():
         raise FileNotFoundError(f"no such image: {path}")
+    num_bytes = path.stat().st_size
+    if num_bytes > _BYTES_PER_PIXEL * max_pixels + _HEADER_ROOM:
+        raise ValueError(
+            f"{path}: {num_bytes} bytes are more than any image of {max_pixels} pixels has"
+        )
     data = path.read_bytes()
     if not data:
         raise ValueError(f"{path}: the file is empty; expected an image")
+    w, h = image_size(data) or (0, 0)
+    if w * h > max_pixels:
+        raise ValueError(
+            f"{path}: its header says {w}x{h} pixels, more than the {max_pixels} that are read; "
+            f"if you trust the file, raise max_pixels (--max-pixels) to {w * h}"
+        )
+    if _is_truncated(data):
+        raise ValueError(
+            f"{path}: the image is truncated after {len(data)} bytes or damaged; fetch it again"
+        )
     return data
 
 
 def _is_truncated(data: bytes) -> bool:
     if data.startswith(b"\x89PNG"):
-        return b"IEND" not in data[-4096:] and b"IEND" not in data
+        return not is_whole_png(data)
     # OpenCV 4 fills the missing rest of a JPEG with grey and says nothing to the caller.
-    return data.startswith(b"\xff\xd8\xff") and data.find(b"\xff\xd9", _jpeg_scan(data)) < 0
-
-
-def _jpeg_scan(data: bytes) -> int:
-    """Give where the first scan starts, past an EXIF thumbnail with an end marker of its own."""
-    *_, (_, position) = _jpeg_segments(data)
-    return position
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Give marker and position of each segment up to the first scan; 0 and where it breaks off."""
-    position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF:
-            position += 1
-            continue
-        yield marker, position
-        if marker == 0xDA:
-            return
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    yield 0, position
-
-
-def _jpeg_sides_hw(data: bytes) -> tuple[int, int] | None:
-    """Give the height and width that the frame header of a JPEG names; None without one."""
-    for marker, position in _jpeg_segments(data):
-        if marker in _JPEG_FRAMES and len(data) >= position + 9:
-            h, w = (data[position + start : position + start + 2] for start in (5, 7))
-            return int.from_bytes(h, "big"), int.from_bytes(w, "big")
-    return None
+    return data.startswith(b"\xff\xd8\xff") and data.find(b"\xff\xd9", jpeg_scan(data)) < 0
 
 
 def _looks_like(data: bytes) -> str:
@@ -160,6 +178,10 @@ def _looks_like(data: bytes) -> str:
     printable = sum(character.isprintable() or character.isspace() for character in text)
     is_text = printable == len(text) and len(text) > len(data[:1024]) // 4
     return f"text ({text[:30]!r})" if is_text else "binary data of an unknown or damaged format"
+
+
+def _to_rgb(image: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(_to_8_bit(image, path), cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def _to_8_bit(image: NDArray[np.generic], path: Path) -> NDArray[np.uint8]:
@@ -188,7 +210,10 @@ def write_image(path: str | os.PathLike[str], image_rgb: NDArray[np.uint8]) -> N
             f"{path}: unknown image suffix {path.suffix!r}; use one of {', '.join(IMAGE_SUFFIXES)}"
         )
     check_image(image_rgb)
-    _, data = cv2.imencode(path.suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
+    is_done, data = cv2.imencode(path.suffix, cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
+    if not is_done:
+        h, w = image_rgb.shape[:2]
+        raise ValueError(f"{path}: OpenCV cannot write {w}x{h} pixels as {path.suffix}; use .png")
     write_whole(path, data.tobytes())
 
 

@@ -2,11 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posedistill.skeleton import Skeleton, convert_keypoints, part_skeleton
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+SURE = 0.2  # the score of a keypoint above which it counts for its person
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +133,44 @@ class Poses:
         raw = self.raw_keypoints
         if raw is not None:
             raw, _ = convert_keypoints(raw, self.scores, source=self.skeleton, target=target)
-        return replace(
-            self, keypoints=keypoints, scores=scores, skeleton=target, raw_keypoints=raw
+        return replace(self, keypoints=keypoints, scores=scores, skeleton=target, raw_keypoints=raw)
+
+    def to_supervision(self) -> "sv.KeyPoints":
+        """Give the same persons as ``supervision.KeyPoints``, for its annotators and tools.
+
+        ``visible`` is where the score is above 0; ``class_id`` is 0, a person of COCO's classes.
+        That class has no place for boxes and track ids: they are ``data["xyxy"]`` (N, 4) pixels
+        and, for tracked persons, ``data["tracker_id"]`` (N,). Needs the extra ``supervision``;
+        raises ModuleNotFoundError without.
+
+        >>> Poses.empty(Skeleton.get("coco17")).to_supervision()  # doctest: +SKIP
+        KeyPoints(xy=array([], shape=(0, 17, 2), dtype=float32), ...)
+        """
+        from supervision import KeyPoints
+
+        n = len(self)
+        data = {"class_name": np.full(n, "person"), "xyxy": self.boxes_xyxy.copy()}
+        if self.ids is not None:
+            data["tracker_id"] = self.ids.copy()
+        return KeyPoints(
+            xy=self.keypoints.astype(np.float32),
+            class_id=np.zeros(n, dtype=int),
+            keypoint_confidence=self.scores.astype(np.float32),
+            detection_confidence=self.box_scores.astype(np.float32),
+            visible=self.scores > 0,
+            data=data,
         )
+
+
+def person_score(keypoint_scores: NDArray[np.floating], box_score: float) -> float:
+    """Give the score that ranks a person: box score times the mean of the sure keypoint scores.
+
+    keypoint_scores: (K,). Sure are those above 0.2; with none, the score is 0 (MMPose,
+    coco_wholebody_metric.py).
+
+    >>> person_score(np.array([0.1, 0.5, 0.7]), 0.5)
+    0.3
+    """
+    scores = np.asarray(keypoint_scores, np.float64)
+    sure = scores[scores > SURE]
+    return float(box_score * sure.mean()) if len(sure) else 0.0

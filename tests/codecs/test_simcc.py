@@ -219,3 +219,31 @@ def test_sigmas_are_those_of_the_papers(
     size_wh: tuple[int, int], sigma_xy: tuple[float, float]
 ) -> None:
     assert published_sigma_xy(size_wh) == pytest.approx(sigma_xy, abs=0.005)
+
+
+def test_many_persons_are_decoded_like_single_ones(rng: np.random.Generator) -> None:
+    codec, n = CODECS["256"], 20  # so many that two threads share the work
+    x = rng.standard_normal((n, 133, 384), np.float32)
+    y = rng.standard_normal((n, 133, 512), np.float32)
+    x[3, 5], y[7, 9] = -1, np.nan
+    keypoints, scores = codec.decode(x, y)
+    for person in range(n):
+        alone = codec.decode(x[person], y[person])
+        assert np.array_equal(keypoints[person], alone[0])
+        assert np.array_equal(scores[person], alone[1], equal_nan=True)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf], ids=str)
+@pytest.mark.parametrize("axis", [0, 1], ids=["x", "y"])
+def test_a_peak_that_is_no_number_makes_the_score_of_its_joint_nan(axis: int, value: float) -> None:
+    rows = np.ones((1, 2, 24), np.float32), np.ones((1, 2, 32), np.float32)
+    rows[axis][0, 1, 4] = value
+    _, scores = SimCC((12, 16), (2.0, 3.0)).decode(*rows)
+    assert np.isfinite(scores[0]).tolist() == [True, False]
+
+
+def test_bins_that_are_ruled_out_by_minus_infinity_change_nothing() -> None:
+    x, y = np.full((1, 24), -np.inf, np.float32), np.zeros((1, 32), np.float32)
+    x[0, 5], y[0, 7] = 2, 3
+    keypoints, scores = SimCC((12, 16), (2.0, 3.0)).decode(x, y)
+    assert (keypoints.tolist(), scores.tolist()) == ([[2.5, 3.5]], [2])

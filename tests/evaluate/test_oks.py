@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from posedistill.evaluate.candidates import Detection
 from posedistill.evaluate.oks import PARTS, evaluate_coco17, evaluate_wholebody, oks, oks_nms
-from posedistill.evaluate.predictions import Prediction, person_score
+from posedistill.evaluate.predictions import Prediction
 from posedistill.evaluate.truth import Truth, read_truth
+from posedistill.poses import person_score
 from posedistill.skeleton import Skeleton
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

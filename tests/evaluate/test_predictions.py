@@ -8,12 +8,11 @@ import pytest
 
 from posedistill.evaluate.predictions import (
     Prediction,
-    person_score,
     predictions_of,
     read_predictions,
     write_predictions,
 )
-from posedistill.poses import Poses
+from posedistill.poses import Poses, person_score
 from posedistill.skeleton import Skeleton
 
 

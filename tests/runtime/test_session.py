@@ -1,17 +1,20 @@
 import logging
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
 import posedistill
 from posedistill.codecs import SimCC
-from posedistill.runtime.session import OnnxSession, Session, open_session
+from posedistill.runtime.session import OnnxSession, Session, open_graph, open_session
 from posedistill.spec import IMAGENET_MEAN, IMAGENET_STD, Spec
 
 WriteModel = Callable[..., Path]
@@ -63,8 +66,6 @@ def test_the_provider_is_the_one_in_use(write_dot_model: WriteModel) -> None:
 def test_a_provider_that_is_not_to_be_had_is_warned_about_once(
     write_dot_model: WriteModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    import onnxruntime
-
     wanted = next(
         name
         for name in onnxruntime.get_all_providers()
@@ -73,9 +74,74 @@ def test_a_provider_that_is_not_to_be_had_is_warned_about_once(
     with caplog.at_level(logging.WARNING):
         session = OnnxSession(write_dot_model(), providers=[wanted])
     assert session.provider == "CPUExecutionProvider"
-    assert [record.getMessage() for record in caplog.records] == [
-        f"dot.onnx runs on CPUExecutionProvider, not on {wanted}"
-    ]
+    (record,) = caplog.records
+    expected = f"dot.onnx runs on CPUExecutionProvider, not on {wanted}: "
+    assert record.getMessage().startswith(expected)
+
+
+without_cuda = pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
+    reason="this onnxruntime has CUDA",
+)
+
+
+@without_cuda
+def test_a_device_that_is_not_to_be_had_is_one_warning_with_its_cause(
+    write_dot_model: WriteModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = OnnxSession(write_dot_model(), device="cuda:1")
+    assert session.provider == "CPUExecutionProvider"
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    message = record.getMessage()
+    assert message.startswith("dot.onnx runs on CPUExecutionProvider, not on cuda:1: the installed")
+    assert "`pip install" in message
+    assert "\n" not in message
+    np.testing.assert_array_equal(session(_crops())[0], OnnxSession(session.path)(_crops())[0])
+
+
+@without_cuda
+def test_a_device_that_is_not_to_be_had_is_refused_where_it_is_strict(
+    write_dot_model: WriteModel,
+) -> None:
+    with pytest.raises(ValueError, match=r"dot\.onnx cannot run on cuda: the installed .*`pip"):
+        OnnxSession(write_dot_model(), device="cuda", strict_device=True)
+    with pytest.raises(ValueError, match="cannot run on CUDAExecutionProvider: the installed"):
+        OnnxSession(write_dot_model(), providers=["CUDAExecutionProvider"], strict_device=True)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_devices_that_are_there_are_taken_without_a_word(
+    write_dot_model: WriteModel, caplog: pytest.LogCaptureFixture, device: str
+) -> None:
+    OnnxSession(write_dot_model(), device=device, strict_device=device == "cpu")
+    assert not caplog.records
+
+
+def test_an_unknown_device_is_refused_before_the_file_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="unknown device 'gpu'; expected one of auto, cpu"):
+        OnnxSession(tmp_path / "none.onnx", device="gpu")
+
+
+def test_device_and_providers_exclude_each_other(write_dot_model: WriteModel) -> None:
+    with pytest.raises(ValueError, match="device is 'cpu' and providers are given"):
+        OnnxSession(write_dot_model(), device="cpu", providers=["CPUExecutionProvider"])
+
+
+def test_a_closed_session_says_so(write_dot_model: WriteModel) -> None:
+    with OnnxSession(write_dot_model()) as session:
+        session(_crops())
+    with pytest.raises(ValueError, match=r"dot\.onnx is closed"):
+        session(_crops())
+    session.close()
+
+
+def test_closing_frees_the_network(write_dot_model: WriteModel) -> None:
+    session = OnnxSession(write_dot_model(), device="cpu")
+    network = weakref.ref(session._graph._open_network())
+    assert network() is not None
+    session.close()
+    assert network() is None
 
 
 def test_an_unknown_provider_is_refused(write_dot_model: WriteModel) -> None:
@@ -117,6 +183,46 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
         OnnxSession(tmp_path / "bad.onnx")
 
 
+@pytest.mark.parametrize("device", ["cpu", "openvino"])
+def test_a_file_with_any_byte_changed_runs_or_is_refused(
+    write_dot_model: WriteModel, device: str
+) -> None:
+    path = write_dot_model()
+    content = path.read_bytes()
+    generator = np.random.default_rng(0)
+    logging.getLogger("posedistill").setLevel(logging.ERROR)  # of devices that are not here
+    outcomes = []
+    for place in range(0, len(content), 67):
+        changed = bytearray(content)
+        changed[place] = generator.integers(256)
+        path.write_bytes(changed)
+        outcomes.append(_outcome(path, device))
+    logging.getLogger("posedistill").setLevel(logging.NOTSET)
+    assert set(outcomes) == {"runs", "refused"}
+
+
+def _outcome(path: Path, device: str) -> str:
+    try:
+        OnnxSession(path, device=device, threads=1)(_crops(1))
+    except ValueError as error:
+        # Anything else is an error of this test; also a UnicodeError, which is a ValueError.
+        return "refused" if path.name in str(error) else repr(error)
+    return "runs"
+
+
+def test_a_text_that_is_no_utf8_is_told_with_the_file(write_dot_model: WriteModel) -> None:
+    path = write_dot_model()
+    path.write_bytes(path.read_bytes().replace(b"posedistill_spec", b"posedistill_s\xff\xfe\xfd"))
+    with pytest.raises(ValueError, match=r"dot\.onnx is damaged: .* no UTF-8"):
+        OnnxSession(path)
+
+
+def test_a_run_that_fails_is_told_with_the_file_and_the_batch(write_dot_model: WriteModel) -> None:
+    graph, _ = open_graph(write_dot_model(), device="cpu")
+    with pytest.raises(ValueError, match=r"dot\.onnx fails on images of shape \(1, 3, 5, 48\): "):
+        graph.run(np.zeros((1, 3, 5, 48), np.uint8), ("simcc_x",))
+
+
 def test_a_cut_file_is_named(write_dot_model: WriteModel) -> None:
     path = write_dot_model()
     path.write_bytes(path.read_bytes()[:200])
@@ -153,6 +259,22 @@ def test_open_session_takes_paths_sessions_and_what_gives_a_session(
     assert open_session(str(path)).spec == session.spec
     assert open_session(session) is session
     assert open_session(Holder()) is session
+
+
+def test_open_session_hands_device_and_threads_on_to_files(write_dot_model: WriteModel) -> None:
+    path = write_dot_model()
+    assert open_session(path, device="cpu", threads=1).provider == "CPUExecutionProvider"
+    with pytest.raises(ValueError, match="threads is 0"):
+        open_session(path, threads=0)
+
+
+@pytest.mark.parametrize("wish", [{"device": "cpu"}, {"threads": 1}], ids=["device", "threads"])
+def test_open_session_does_not_move_what_is_open(
+    write_dot_model: WriteModel, wish: dict[str, Any]
+) -> None:
+    session = OnnxSession(write_dot_model())
+    with pytest.raises(ValueError, match="a OnnxSession is where it was put"):
+        open_session(session, **wish)
 
 
 def test_open_session_says_that_torch_models_are_loaded_elsewhere(tmp_path: Path) -> None:

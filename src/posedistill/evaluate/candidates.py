@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from posedistill.crop import PADDING, fix_aspect
-from posedistill.evaluate.predictions import Prediction, person_score
+from posedistill.evaluate.predictions import Prediction
+from posedistill.poses import person_score
 
 FIELDS = ("image_id", "keypoints", "keypoint_scores", "box_score", "box_scale_wh")
 # The crops of RTMPose, which a prediction file does not tell, are all of them 3:4.

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posedistill.json_file import read_json
-from posedistill.poses import Poses
+from posedistill.json_file import read_json, shortest
+from posedistill.poses import Poses, person_score
 
-SURE = 0.2
 # What can be scored, by the number of joints.
 SCORED = {133: "wholebody133", 17: "coco17", 16: "mpii16"}
 _PERSON = 1
@@ -30,7 +29,7 @@ class Prediction:
         box_xywh: (4,) pixels, the box the person was estimated in, not padded.
         keypoints: (K, 2) pixels.
         keypoint_scores: (K,) one score a keypoint.
-        score: what ranks the persons, see `person_score`.
+        score: what ranks the persons, see `posedistill.poses.person_score`.
         box_score: of the box alone, or None where a file does not tell.
 
     Raises ValueError for arrays that do not fit each other or are not finite.
@@ -59,20 +58,6 @@ class Prediction:
         for value in (self.score, self.box_score):
             if value is not None and not np.isfinite(value):
                 raise ValueError(f"a score is {value}; scores must be finite")
-
-
-def person_score(keypoint_scores: NDArray[np.floating], box_score: float) -> float:
-    """Give the score that ranks a person: box score times the mean of the sure keypoint scores.
-
-    keypoint_scores: (K,). Sure are those above 0.2; with none, the score is 0 (MMPose,
-    coco_wholebody_metric.py).
-
-    >>> person_score(np.array([0.1, 0.5, 0.7]), 0.5)
-    0.3
-    """
-    scores = np.asarray(keypoint_scores, np.float64)
-    sure = scores[scores > SURE]
-    return float(box_score * sure.mean()) if len(sure) else 0.0
 
 
 def predictions_of(poses: Poses, image_id: int) -> list[Prediction]:
@@ -156,16 +141,11 @@ def _entry(prediction: Prediction) -> dict[str, Any]:  # Any: JSON values
     entry = {
         "image_id": int(prediction.image_id),
         "category_id": _PERSON,
-        "bbox": _shortest(prediction.box_xywh),
+        "bbox": shortest(prediction.box_xywh),
         "score": prediction.score,
-        "keypoints": _shortest(triplets.ravel()),
+        "keypoints": shortest(triplets.ravel()),
     }
     return entry if prediction.box_score is None else entry | {"box_score": prediction.box_score}
-
-
-def _shortest(values: NDArray[np.float32]) -> list[float]:
-    # 368.70312 instead of 368.703125 or worse: the fewest digits that give the same float32.
-    return [float(text) for text in values.astype(np.float32).astype(str)]
 
 
 def _checked(entry: Any, where: str, num_keypoints: int) -> Prediction:  # Any: JSON of any shape

@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import io
-import json
 import logging
 import os
 import warnings
@@ -17,13 +16,11 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from posedistill.crop import box_matrices, crop_boxes
-from posedistill.media import read_image
+from posedistill.export.calibration import demo_crops
 from posedistill.models import PoseModel
 from posedistill.runtime.session import OnnxSession
 from posedistill.spec import METADATA_KEY
 
-_DEMO = Path(__file__).parent.parent / "assets" / "demo"
 # Of the largest output; float32 kernels of two libraries differ by about 1e-5 of it.
 _TOLERANCE = 1e-3
 
@@ -65,7 +62,7 @@ def export_onnx(
     if path.suffix != ".onnx":
         raise ValueError(f"expected a file name ending in .onnx, got {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    crops = _demo_crops(model) if images is None else images
+    crops = demo_crops(model.spec) if images is None else images
     model = copy.deepcopy(model).cpu().float().eval()
     beside = path.with_name(path.stem + ".partial.onnx")
     try:
@@ -133,13 +130,3 @@ def _compare(model: PoseModel, path: Path, crops: NDArray[np.uint8]) -> ExportRe
         num_crops=len(crops),
         num_bytes=path.stat().st_size,
     )
-
-
-def _demo_crops(model: PoseModel) -> NDArray[np.uint8]:
-    boxes_by_name = json.loads((_DEMO / "boxes.json").read_text(encoding="utf-8"))
-    size_wh = model.spec.input_size_wh
-    crops = []
-    for name, boxes in sorted(boxes_by_name.items()):
-        matrices = box_matrices(np.array(boxes), size_wh, padding=model.spec.padding)
-        crops.append(crop_boxes(read_image(_DEMO / name), list(matrices), size_wh))
-    return np.concatenate(crops)

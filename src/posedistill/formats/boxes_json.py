@@ -53,7 +53,7 @@ def write_boxes(path: Path, boxes_by_name: Mapping[str, NDArray[np.floating]]) -
 def _boxes(boxes: object, where: str) -> NDArray[np.float64]:
     try:
         array = np.array(boxes, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{where} has boxes that are no numbers: {boxes!r:.80}") from error
     if array.shape == (0,):
         return array.reshape(0, 4)

@@ -6,7 +6,7 @@ the size of the canvas, as the ControlNet tools write it. Coordinates are pixels
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -30,28 +30,35 @@ _COUNTS = {"pose": (18, 25), "face": (68, 70), "hand_left": (21,), "hand_right":
 
 @dataclass(frozen=True, eq=False)
 class CanvasPoses:
-    """Hold the poses of one image, and its size in pixels, None where the file does not say."""
+    """Hold the poses of one image, and its size in pixels, None where the file does not say.
+
+    about: what our own files say under ``posedistill``; empty for those of others.
+    """
 
     poses: Poses
     size_wh: tuple[int, int] | None = None
+    about: _Record = field(default_factory=dict)
 
 
 def write_openpose(
     path: str | os.PathLike[str],
     poses: Poses,
     *,
-    size_wh: tuple[int, int],
+    size_wh: tuple[int, int] | None,
     body: Literal[18, 25] = 25,
     min_score: float = 0.0,
+    about: _Record | None = None,
 ) -> None:
     """Write the persons of one image; the file appears whole or not at all.
 
-    size_wh: pixels, of the image that the keypoints are in. body: how many joints the body has;
-    25 adds mid hip and feet. A joint with a score below min_score, or not above 0, is written as
-    0, 0, 0, which is how the format says that it is absent. Face and hands that the skeleton lacks
-    are empty lists; the pupils are the eyes of the body. Track ids become ``person_id``; boxes
-    have no place in the format. Raises ValueError for a size that is none, another body, a
-    skeleton without any joint of it, and numbers that are not finite.
+    size_wh: pixels, of the image that the keypoints are in; None where nobody said. body: how many
+    joints the body has; 25 adds mid hip and feet. A joint with a score below min_score, or not
+    above 0, is written as 0, 0, 0, which is how the format says that it is absent. Face and hands
+    that the skeleton lacks are empty lists; the pupils are the eyes of the body. Track ids become
+    ``person_id``; boxes have no place in the format. about: what else the file is to say, under
+    the key ``posedistill`` beside the persons, which readers of OpenPose files pass over. Raises
+    ValueError for a size that is none, another body, a skeleton without any joint of it, and
+    numbers that are not finite.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -62,7 +69,7 @@ def write_openpose(
     """
     if body not in _BODIES:
         raise ValueError(f"body is {body!r}; expected 18 or 25, the joints of OpenPose's bodies")
-    w, h = _size(size_wh, str(path))
+    canvas = None if size_wh is None else _size(size_wh, str(path))
     shown = _without_absent(poses, min_score, str(path))
     numbers = {"pose": _triplets(shown.to(_BODIES[body]))}
     for name, group in _PARTS.items():
@@ -71,12 +78,14 @@ def write_openpose(
     if "face" in numbers:
         eyes = [shown.skeleton.joints.index(eye) for eye in _PUPILS]
         numbers["face"] = np.concatenate([numbers["face"], _triplets(shown)[:, eyes]], axis=1)
-    record = {
+    record: _Record = {
         "version": _VERSION,
         "people": [_person_record(shown, numbers, index) for index in range(len(shown))],
-        "canvas_width": w,
-        "canvas_height": h,
     }
+    if canvas is not None:
+        record["canvas_width"], record["canvas_height"] = canvas
+    if about is not None:
+        record["posedistill"] = about
     write_whole(path, json.dumps(record).encode())
 
 
@@ -150,7 +159,12 @@ def read_openpose(path: str | os.PathLike[str]) -> CanvasPoses:
     persons = list(zip(record["people"], wheres, strict=True))
     numbers = np.array([_read_person(*person) for person in persons], np.float32)
     ids = np.array([_read_id(*person) for person in persons], np.int64)
-    return CanvasPoses(_poses(numbers.reshape(-1, 133, 3), ids), size_wh)
+    about = record.get("posedistill")
+    return CanvasPoses(
+        poses=_poses(numbers.reshape(-1, 133, 3), ids),
+        size_wh=size_wh,
+        about=about if isinstance(about, dict) else {},
+    )
 
 
 def _poses(numbers: _Triplets, ids: NDArray[np.int64]) -> Poses:

@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from posedistill.models.pickled import read_checkpoint
 from posedistill.models.pose_model import PoseModel, read_weights
 from posedistill.models.table import MODELS
+from posedistill.models.widths import fit_widths, is_pruned, unpruned
+from posedistill.spec import Spec
 
 BEST = "best.safetensors"
 _CLASSIFIERS = ("fc.", "classifier.")  # of torchvision's image classification models
@@ -36,6 +39,7 @@ def build(  # house rule: name, skeleton and size, as published
 def load(path: str | Path) -> PoseModel:
     """Load a model from a `.safetensors` file or the best one of a run folder, in eval mode.
 
+    A pruned model has the widths of its weights, see `posedistill.models.widths`.
     Raises FileNotFoundError, or ValueError when the file is not one of ours.
     """
     path = Path(path)
@@ -46,13 +50,34 @@ def load(path: str | Path) -> PoseModel:
             )
         path = path / BEST
     state, spec = read_weights(path)
-    model = build(spec.architecture, spec.skeleton, spec.input_size_wh)
-    model.spec = spec
+    model = _shaped(spec, state, path)
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit {spec.architecture}: {error}") from error
     return model.eval()
+
+
+def _shaped(  # house rule: what the file says, then its name for an error
+    spec: Spec, state: Mapping[str, Tensor], path: Path
+) -> PoseModel:
+    model = build(unpruned(spec.architecture), spec.skeleton, spec.input_size_wh)
+    model.spec = spec
+    if is_pruned(spec.architecture):
+        try:
+            fit_widths(model, state)
+        except ValueError as error:
+            raise ValueError(f"{path} does not fit {spec.architecture}: {error}") from error
+    return model
+
+
+def fresh_like(model: PoseModel) -> PoseModel:
+    """Build an untrained model of the shapes of another, which may be pruned.
+
+    >>> fresh_like(build("rtmpose-n", "coco17", (64, 64))).spec.architecture
+    'rtmpose-n'
+    """
+    return _shaped(model.spec, model.state_dict(), Path("the model"))
 
 
 def load_backbone(backbone: nn.Module, path: str | Path) -> None:

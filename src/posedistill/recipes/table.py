@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 
-from posedistill.recipes import distil, drawn, dwpose, okd_rtmpose, okdhp, people, rtmpose
+from posedistill.recipes import distil, drawn, dwpose, okd_rtmpose, okdhp, people, pruned, rtmpose
 from posedistill.recipes.dwpose import STUDENTS
 from posedistill.train.recipe import Recipe
 
@@ -55,6 +55,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = _by_name(
     *(partial(okd_rtmpose.online_rtmpose, size) for size in okd_rtmpose.SIZES),
     *(partial(okd_rtmpose.online_body, size) for size in okd_rtmpose.SIZES),
     distil.distil,
+    pruned.pruned,
     partial(people.pretrain, "t"),
     partial(people.pretrain, "s"),
     partial(people.supervised, "t"),

@@ -1,8 +1,8 @@
 """Graphs of `.onnx` files: what they take and give, and whether a `Spec` fits them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from posedistill.codecs import SimCC
 from posedistill.skeleton import Skeleton
 from posedistill.spec import Spec
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 WAY_OUT = "name its Spec with --spec NAME, or pass spec= to OnnxSession"
 Floats = NDArray[np.float32]
@@ -48,20 +45,44 @@ class Port(NamedTuple):
         return f"{self.name} {self.type} {list(self.shape)}"
 
 
+class Metadata(Protocol):
+    """Carry what stands in a file beside the graph."""
+
+    @property
+    def custom_metadata_map(self) -> Mapping[str, str]:
+        """Give texts by name."""
+
+
+class Network(Protocol):
+    """Run a loaded file: the part of onnxruntime's InferenceSession that a `Graph` uses."""
+
+    def get_inputs(self) -> Sequence[object]:
+        """Give the inputs, each with a name, a type and a shape."""
+
+    def get_outputs(self) -> Sequence[object]:
+        """Give the outputs, likewise."""
+
+    def get_modelmeta(self) -> Metadata:
+        """Give the metadata."""
+
+    def run(self, names: list[str], images_by_name: dict[str, Images]) -> Sequence[Floats]:
+        """Give the named outputs."""
+
+
 class Graph:
-    """Hold a loaded `.onnx` file: its ports, its metadata, and runs of it.
+    """Hold a loaded `.onnx` file: its ports, its metadata, and runs of it until it is closed.
 
     >>> from onnxruntime import InferenceSession  # doctest: +SKIP
     >>> Graph(InferenceSession("pose.onnx"), Path("pose.onnx")).batch  # doctest: +SKIP
     1
     """
 
-    def __init__(self, session: "InferenceSession", path: Path) -> None:
+    def __init__(self, network: Network, path: Path) -> None:
         self.path = path
-        self.inputs = tuple(Port(*_fields(port)) for port in session.get_inputs())
-        self.outputs = tuple(Port(*_fields(port)) for port in session.get_outputs())
-        self.metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
-        self._session = session
+        self.inputs = tuple(Port(*_fields(port)) for port in network.get_inputs())
+        self.outputs = tuple(Port(*_fields(port)) for port in network.get_outputs())
+        self.metadata: Mapping[str, str] = network.get_modelmeta().custom_metadata_map
+        self._network: Network | None = network
 
     @property
     def batch(self) -> int | None:
@@ -74,8 +95,26 @@ class Graph:
         return _TYPES[self.inputs[0].type]
 
     def run(self, images: Images, names: tuple[str, ...]) -> list[Floats]:
-        """Give the named outputs. images: (batch, 3, h, w) of `dtype`."""
-        return list(self._session.run(list(names), {self.inputs[0].name: images}))
+        """Give the named outputs. images: (batch, 3, h, w) of `dtype`.
+
+        Raises ValueError when the graph is closed or the run fails.
+        """
+        network = self._open_network()
+        try:
+            return list(network.run(list(names), {self.inputs[0].name: images}))
+        except runtime_errors() as error:
+            raise ValueError(
+                f"{self.path} fails on images of shape {images.shape}: {one_line(error)}"
+            ) from error
+
+    def _open_network(self) -> Network:
+        if self._network is None:
+            raise ValueError(f"{self.path.name} is closed; open it again to run it")
+        return self._network
+
+    def close(self) -> None:
+        """Free the memory of the network."""
+        self._network = None
 
     def output_shapes(self, names: tuple[str, ...], size_wh: tuple[int, int]) -> Shapes:
         """Give the shapes of the named outputs for one crop of that size, in pixels.
@@ -98,17 +137,38 @@ class Graph:
         return seen
 
     def _try(self, names: tuple[str, ...], size_wh: tuple[int, int]) -> Shapes:
-        from onnxruntime.capi import onnxruntime_pybind11_state as state
-
         w, h = size_wh
         zeros = np.zeros((self.batch or 1, 3, h, w), self.dtype)
         try:
-            return tuple(output.shape[1:] for output in self.run(zeros, names))
-        except (state.InvalidArgument, state.RuntimeException, state.Fail) as error:
-            reason = " ".join(str(error).split())
+            outputs = self._open_network().run(list(names), {self.inputs[0].name: zeros})
+        except runtime_errors() as error:
             raise ValueError(
-                f"{self.path} does not run on crops of {w}x{h}: {reason}; {WAY_OUT}"
+                f"{self.path} does not run on crops of {w}x{h}: {one_line(error)}; {WAY_OUT}"
             ) from error
+        return tuple(output.shape[1:] for output in outputs)
+
+
+def runtime_errors() -> tuple[type[Exception], ...]:
+    """Give all that onnxruntime and OpenVINO raise for a file that they cannot load or run.
+
+    >>> RuntimeError in runtime_errors()
+    True
+    """
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = (kind for kind in vars(state).values() if isinstance(kind, type))
+    # The rest is what pybind11 makes of the exceptions of C++'s standard library.
+    standard = (RuntimeError, ValueError, MemoryError, IndexError, OverflowError)
+    return (*(kind for kind in own if issubclass(kind, Exception)), *standard)
+
+
+def one_line(error: Exception) -> str:
+    r"""Give what an error says, in one line.
+
+    >>> one_line(ValueError("a,\n   b"))
+    'a, b'
+    """
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _fields(port: object) -> tuple[str, str, tuple[int | str | None, ...]]:

@@ -4,21 +4,20 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from types import TracebackType
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posedistill.runtime.graph import Graph, Images, check_fit, output_shapes
+from posedistill.runtime.loading import Loaded, load_network
+from posedistill.runtime.providers import Device
 from posedistill.runtime.published import recognise
 from posedistill.spec import METADATA_KEY, Spec
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
 Floats = NDArray[np.float32]
 _ASSETS = Path(__file__).parent.parent / "assets"
-_PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
 _logger = logging.getLogger(__name__)
 
 
@@ -40,6 +39,9 @@ class Session(Protocol):
         crops: (N, 3, h, w) uint8 RGB.
         """
 
+    def close(self) -> None:
+        """Free the memory; a call after that raises ValueError."""
+
 
 @runtime_checkable
 class HasSession(Protocol):
@@ -53,20 +55,22 @@ Model = Session | HasSession | str | os.PathLike[str]
 
 
 class OnnxSession:
-    """Run an `.onnx` file by onnxruntime.
+    """Run an `.onnx` file by onnxruntime or OpenVINO, until it is closed.
 
     spec: what surrounds the network; by default the `Spec` that the file carries or, for a
     published file without one, what `posedistill.runtime.published.recognise` makes of it. One
-    that is given wins over the one in the file. threads: threads within an operator,
-    onnxruntime's own choice when None. providers: onnxruntime names, the most wanted first; CUDA
-    where it is installed, else the CPU, when None.
+    that is given wins over the one in the file. threads: threads within an operator, the
+    runtime's own choice when None. device: one of `posedistill.runtime.providers.DEVICES`, also
+    as ``cuda:1`` or ``openvino:GPU``; auto is CUDA, ROCm or DirectML where onnxruntime has them,
+    else the CPU. providers: instead, onnxruntime's own names, the most wanted first.
+    A device that is not to be had is replaced by the next best with one warning that says why (by
+    none for auto); it is a ValueError where strict_device is set.
     Raises FileNotFoundError when the file is missing, and ValueError when it is damaged, does not
-    fit the `Spec`, or has none and is not recognised. Logs a warning when another provider than
-    the first was obtained.
+    fit the `Spec`, or has none and is not recognised.
 
-    >>> session = OnnxSession("pose.onnx")  # doctest: +SKIP
-    >>> session.provider, session.spec.input_size_wh  # doctest: +SKIP
-    ('CPUExecutionProvider', (192, 256))
+    >>> with OnnxSession("pose.onnx", device="cuda") as session:  # doctest: +SKIP
+    ...     print(session.provider, session.spec.input_size_wh)
+    CUDAExecutionProvider (192, 256)
     """
 
     def __init__(
@@ -75,11 +79,34 @@ class OnnxSession:
         *,
         spec: Spec | None = None,
         threads: int | None = None,
+        device: str = "auto",
+        strict_device: bool = False,
         providers: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path)
-        self._graph, self.provider = open_graph(self.path, threads=threads, providers=providers)
+        self._graph, self.provider = open_graph(
+            self.path,
+            threads=threads,
+            device=device,
+            strict_device=strict_device,
+            providers=providers,
+        )
         self.spec = _find_spec(self._graph, spec)
+
+    def __enter__(self) -> "OnnxSession":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the memory; a call after that raises ValueError."""
+        self._graph.close()
 
     def __call__(self, crops: NDArray[np.uint8]) -> tuple[Floats, ...]:
         """Give the outputs named by ``spec.codec.output_names``.
@@ -120,11 +147,17 @@ class OnnxSession:
 
 
 def open_graph(
-    path: Path, *, threads: int | None = None, providers: Sequence[str] | None = None
+    path: Path,
+    *,
+    threads: int | None = None,
+    device: str = "auto",
+    strict_device: bool = False,
+    providers: Sequence[str] | None = None,
 ) -> tuple[Graph, str]:
     """Load an `.onnx` file; give its graph and the provider that it really runs on.
 
-    threads, providers: as `OnnxSession` takes them; it raises and warns of the same.
+    threads, device, strict_device, providers: as `OnnxSession` takes them; it raises and warns of
+    the same.
 
     >>> open_graph(Path("none.onnx"))
     Traceback (most recent call last):
@@ -132,56 +165,27 @@ def open_graph(
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}; expected 1 or more, or None")
-    session = _load(path, threads, _choose_providers(providers))
-    provider: str = session.get_providers()[0]
-    wanted = _wanted(providers)
-    if provider != wanted:
-        _logger.warning("%s runs on %s, not on %s", path.name, provider, wanted)
-    return Graph(session, path), provider
-
-
-def _wanted(providers: Sequence[str] | None) -> str:
-    import onnxruntime
-
-    if providers:
-        return providers[0]
-    available = onnxruntime.get_available_providers()
-    return next(name for name in _PREFERRED if name in available)
-
-
-def _choose_providers(providers: Sequence[str] | None) -> list[str]:
-    import onnxruntime
-
-    known = onnxruntime.get_all_providers()
-    for name in providers or ():
-        if name not in known:
-            raise ValueError(f"unknown provider {name!r}; onnxruntime knows {', '.join(known)}")
-    available = onnxruntime.get_available_providers()
-    chosen = [name for name in providers or _PREFERRED if name in available]
-    return chosen if "CPUExecutionProvider" in chosen else [*chosen, "CPUExecutionProvider"]
-
-
-def _load(path: Path, threads: int | None, providers: list[str]) -> "InferenceSession":
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    if not path.is_file():
-        raise FileNotFoundError(f"no such model file: {path}")
-    options = onnxruntime.SessionOptions()
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    damaged = (state.InvalidProtobuf, state.InvalidArgument, state.InvalidGraph, state.Fail)
-    unsupported = (state.NoModel, state.NotImplemented, state.RuntimeException, state.NoSuchFile)
+    if providers is not None and device != "auto":
+        raise ValueError(f"device is {device!r} and providers are given; expected one of them")
+    wanted = list(providers) if providers else Device.parse(device)
+    loaded = load_network(path, wanted, threads=threads)
+    label = str(wanted) if isinstance(wanted, Device) else wanted[0]
+    _tell_fallback(path, label, loaded, is_strict=strict_device)
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except (*damaged, *unsupported) as error:
-        raise ValueError(
-            f"{path} is damaged or no ONNX model that onnxruntime can run: {_one_line(error)}"
-        ) from error
+        return Graph(loaded.network, path), loaded.provider
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is damaged: a text in it is no UTF-8: {error}") from error
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _tell_fallback(path: Path, label: str, loaded: Loaded, *, is_strict: bool) -> None:
+    if loaded.cause is None:
+        return
+    if is_strict:
+        raise ValueError(f"{path.name} cannot run on {label}: {loaded.cause}")
+    level = logging.INFO if label == "auto" else logging.WARNING
+    _logger.log(
+        level, "%s runs on %s, not on %s: %s", path.name, loaded.provider, label, loaded.cause
+    )
 
 
 def _find_spec(graph: Graph, given: Spec | None) -> Spec:
@@ -200,31 +204,50 @@ def _stored_spec(graph: Graph) -> Spec | None:
         raise ValueError(f"{graph.path}: {error}") from error
 
 
-def open_session(model: Model, *, spec: Spec | None = None) -> Session:
+def open_session(
+    model: Model,
+    *,
+    spec: Spec | None = None,
+    device: str = "auto",
+    strict_device: bool = False,
+    threads: int | None = None,
+) -> Session:
     """Give the session of whatever holds one.
 
     model: a session, an object with a ``session()`` method such as a `PoseModel`, the name of an
-    embedded model, or the path of an `.onnx` file. spec: of an `.onnx` file, as `OnnxSession`
-    takes it. Raises FileNotFoundError for a missing file and ValueError for anything else.
+    embedded model, or the path of an `.onnx` file. spec, device, strict_device, threads: of an
+    `.onnx` file, as `OnnxSession` takes them. Raises FileNotFoundError for a missing file and
+    ValueError for anything else.
 
     >>> open_session("no-such-model")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ValueError: unknown model 'no-such-model'; embedded are ...
     """
     if isinstance(model, str | os.PathLike):
-        return OnnxSession(_model_file(os.fspath(model)), spec=spec)
+        return OnnxSession(
+            _model_file(os.fspath(model)),
+            spec=spec,
+            device=device,
+            strict_device=strict_device,
+            threads=threads,
+        )
     if spec is not None:
         raise ValueError(
             f"a {type(model).__name__} has a Spec of its own; spec is for .onnx files only"
         )
+    if device != "auto" or threads is not None:
+        raise ValueError(
+            f"a {type(model).__name__} is where it was put; device ({device!r}) and threads "
+            f"({threads}) are for .onnx files only"
+        )
     if isinstance(model, HasSession):
         return model.session()
-    if isinstance(model, Session):
-        return model
-    raise ValueError(
-        f"cannot run a {type(model).__name__}; expected a session, a PoseModel, "
-        "the name of an embedded model or the path of an .onnx file"
-    )
+    if not callable(model) or not isinstance(getattr(model, "spec", None), Spec):
+        raise ValueError(
+            f"cannot run a {type(model).__name__}; expected a session, a PoseModel, "
+            "the name of an embedded model or the path of an .onnx file"
+        )
+    return model
 
 
 def embedded_models() -> list[str]:

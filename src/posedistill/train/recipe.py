@@ -51,12 +51,15 @@ class ModelConfig:
             the model of its teacher instead; branches that have names of their own, go by those.
         backbone_from: file or run folder whose backbone the model starts from, or each branch;
             empty for none.
+        start: file or run folder of a whole model to go on from, such as a pruned one, in place
+            of a fresh model and `backbone_from`; it is of the name, skeleton and size above.
     """
 
     name: str = "rtmpose-t"
     skeleton: str = "wholebody133"
     input_size_wh: tuple[int, int] = (192, 256)
     backbone_from: str = ""
+    start: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,224 @@
+"""Command line of `predict`: its options, and the job that they ask for."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from posedistill.formats.table import FORMATS
+
+if TYPE_CHECKING:
+    from posedistill.cli_predict_job import PredictJob
+
+_Parser = TypeVar("_Parser", bound=argparse.ArgumentParser)
+_INPUT = (
+    "image and video files, folders of them, webcams as webcam:0, and streams as rtsp://... or "
+    "http://..."
+)
+_MODEL = (
+    "run folder, .safetensors or .onnx file, name of an embedded model, or of a published one "
+    "(see `posedistill models list`)"
+)
+
+
+def add_predict(commands: "argparse._SubParsersAction[_Parser]") -> _Parser:
+    """Add the sub-command `predict`."""
+    command = commands.add_parser(
+        "predict", help="photos and videos in; pictures, videos and files of poses out"
+    )
+    command.set_defaults(run=_predict)
+    add = command.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help=_INPUT)
+    add("--model", default="wholebody-t", help=f"{_MODEL}; default %(default)s")
+    add("--out", required=True, type=Path, metavar="DIR", help="where the results go")
+    _add_people(command)
+    _add_network(command)
+    _add_pictures(command)
+    _add_files(command)
+    _add_videos(command)
+    return command
+
+
+def _add_people(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("where the persons are")
+    people = group.add_mutually_exclusive_group()
+    people.add_argument(
+        "--detector",
+        metavar="NAME|FILE|none",
+        help="find them by this .onnx file, or published detector; none: as --whole-image",
+    )
+    people.add_argument(
+        "--boxes",
+        type=Path,
+        metavar="FILE",
+        help='take them from JSON: {"a.jpg": [[x1, y1, x2, y2], ...], ...}',
+    )
+    people.add_argument(
+        "--mask",
+        type=Path,
+        metavar="FILE|DIR",
+        help="take them from a mask, where each colour but black is a person; of several photos "
+        "from a folder of files of the same names",
+    )
+    people.add_argument(
+        "--whole-image",
+        action="store_const",
+        const="none",
+        dest="detector",
+        help="take each whole image as one person",
+    )
+    group.add_argument(
+        "--det-score", type=float, metavar="S", help="take no box of the detector below"
+    )
+    group.add_argument(
+        "--det-normalise",
+        action="store_true",
+        help="for exports of RTMDet: take their mean off the images before",
+    )
+
+
+def _add_network(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("what runs")
+    add = group.add_argument
+    add(
+        "--spec",
+        metavar="NAME",
+        help="for an .onnx file without a description of its own: the published model it is",
+    )
+    add("--flip-test", action="store_true", help="also run each crop mirrored and take the mean")
+    add(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="cpu, cuda, tensorrt, rocm, directml, coreml or openvino, also as cuda:1; default "
+        "the best there is",
+    )
+    add(
+        "--strict-device",
+        action="store_true",
+        help="fail where that device cannot be had, instead of taking the next best",
+    )
+    add("--threads", type=int, metavar="N", help="of each network on the CPU")
+
+
+def _add_pictures(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("pictures and videos")
+    add = group.add_argument
+    add(
+        "--draw",
+        choices=["overlay", "controlnet", "none"],
+        default="overlay",
+        help="overlay: on the photo; controlnet: on black, as ControlNet takes it; none: write "
+        "the poses alone",
+    )
+    add("--min-score", type=float, metavar="S", help="overlay: draw no joint below; 0.3 without it")
+    add("--draw-boxes", action="store_true", help="overlay: also draw the boxes of the persons")
+    add("--no-hands", action="store_true", help="controlnet: leave out the hands")
+    add("--no-face", action="store_true", help="controlnet: leave out the faces")
+    add(
+        "--resolution",
+        type=int,
+        metavar="N",
+        help="controlnet: short side of the picture, both sides rounded to 64s; as the photo "
+        "without it",
+    )
+    add(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="refuse images of more, which may be made to fill the memory",
+    )
+
+
+def _add_files(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("files of poses")
+    group.add_argument(
+        "--format",
+        action="append",
+        choices=list(FORMATS),
+        dest="formats",
+        help="may be given several times; default coco",
+    )
+    group.add_argument(
+        "--openpose", action="store_true", help="also write NAME_keypoints.json as OpenPose does"
+    )
+
+
+def _add_videos(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("of videos alone")
+    add = group.add_argument
+    add(
+        "--detect-every",
+        type=int,
+        default=1,
+        metavar="K",
+        help="detect in one frame of K, follow the persons between; default 1",
+    )
+    add(
+        "--one-person",
+        action="store_true",
+        help="follow the surest person alone; without --detector from the whole image",
+    )
+    add(
+        "--smooth",
+        choices=["one-euro", "offline", "none"],
+        help="one-euro: as the frames come, the default; offline: without lag, reads the file "
+        "twice",
+    )
+    add("--no-track", action="store_true", help="give no ids, and do not smooth")
+    add("--no-audio", action="store_true", help="write the video without sound")
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from posedistill.cli_predict import predict
+
+    return predict(_job(arguments))
+
+
+def _job(arguments: argparse.Namespace) -> "PredictJob":
+    from posedistill.cli_picture import MIN_SCORE, Picture
+    from posedistill.cli_predict_job import Network, People, PredictJob
+    from posedistill.media import MAX_PIXELS
+    from posedistill.runtime.video_stages import VideoSettings
+
+    smooth = arguments.smooth or ("none" if arguments.no_track else "one-euro")
+    if smooth != "none" and arguments.no_track:
+        raise ValueError(f"--smooth {smooth} goes by ids; leave out --no-track")
+    formats = dict.fromkeys(arguments.formats or ["coco"])
+    return PredictJob(
+        inputs=arguments.inputs,
+        out=arguments.out,
+        network=Network(
+            model=arguments.model,
+            spec=arguments.spec,
+            flip_test=arguments.flip_test,
+            device=arguments.device,
+            strict_device=arguments.strict_device,
+            threads=arguments.threads,
+        ),
+        people=People(
+            detector=arguments.detector,
+            det_score=arguments.det_score,
+            det_normalise=arguments.det_normalise,
+            boxes_file=arguments.boxes,
+            mask=arguments.mask,
+        ),
+        picture=Picture(
+            kind=arguments.draw,
+            min_score=arguments.min_score,
+            boxes=arguments.draw_boxes,
+            hands=not arguments.no_hands,
+            face=not arguments.no_face,
+            resolution=arguments.resolution,
+        ),
+        formats=list(formats | dict.fromkeys(["openpose"] * arguments.openpose)),
+        max_pixels=MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels,
+        video=VideoSettings(
+            detect_every=arguments.detect_every,
+            one_person=arguments.one_person,
+            track=not arguments.no_track,
+            smooth="one-euro" if smooth == "one-euro" else "none",
+            min_score=MIN_SCORE if arguments.min_score is None else arguments.min_score,
+        ),
+        offline=smooth == "offline",
+        audio=not arguments.no_audio,
+    )
