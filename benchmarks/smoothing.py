@@ -44,7 +44,7 @@ NOISE = {"body": 0.008, "foot": 0.008, "face": 0.004, "left_hand": 0.008, "right
 SWING = {"body": 0.1, "foot": 0.1, "face": 0.05, "left_hand": 0.15, "right_hand": 0.15}
 FREQUENCIES_HZ, SHARES = (0.3, 1.0, 2.2), (1.0, 0.6, 0.15)
 SLOWNESS = 0.6  # of the slow noise: correlation of one frame's error with the next's
-MOST_LAG = 0.8  # frames, when tuning
+MOST_LAG, MOST_JITTER = 0.8, 0.47  # when tuning: frames, and share of what it was
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,23 +196,24 @@ def print_table() -> None:
 def tune() -> None:
     """Print the best parameters by part, of all on a grid.
 
-    While a video runs: the least error at rest of those that lag by at most `MOST_LAG` frames at
-    1 Hz and leave moving joints no farther off than they were seen. Of a whole video: the least
-    error of moving joints.
+    While a video runs: the least error, at rest and moving together, of those that lag by at most
+    `MOST_LAG` frames at 1 Hz and leave moving joints at most `MOST_JITTER` of their jitter. Of a
+    whole video: all, to choose the window after which the error of moving joints rises.
     """
-    before = measure(unchanged)["error"]
+    before = measure(unchanged)["jitter"]
     best: dict[str, tuple[float, str]] = {}
-    for cutoff_hz, gain in product((0.5, 0.7, 1.0, 1.5, 2.0, 3.0), (3, 5, 10, 15, 20, 30, 50)):
+    for cutoff_hz, gain in product((0.7, 1.0, 1.5, 2.0, 3.0), (5, 7, 10, 12, 15, 20, 30)):
         parts = dict.fromkeys(WHOLE.groups, PartSmoothing(cutoff_hz, gain, 0.2))
         values = measure(online(parts))
         for part in PARTS:
-            is_fit = values["lag"][part] <= MOST_LAG and values["error"][part] <= before[part]
-            rank = values["error at rest"][part]
-            if is_fit and rank < best.get(part, (np.inf, ""))[0]:
+            is_steady = values["jitter"][part] <= MOST_JITTER * before[part]
+            rank = values["error at rest"][part] + values["error"][part]
+            is_best = rank < best.get(part, (np.inf, ""))[0]
+            if is_steady and is_best and values["lag"][part] <= MOST_LAG:
                 best[part] = rank, f"cut-off {cutoff_hz} Hz, gain {gain}, {_text(values, part)}"
     for part in PARTS:
         print(f"{part}: {best.get(part, (0, 'none fits'))[1]}")
-    for half_window_s in (0.1, 0.13, 0.16, 0.2, 0.25, 0.3):
+    for half_window_s in (0.1, 0.15, 0.2, 0.25, 0.3):
         parts = dict.fromkeys(WHOLE.groups, PartSmoothing(1.0, 10.0, half_window_s))
         values = measure(offline(parts))
         for part in PARTS:
@@ -230,24 +231,29 @@ def print_real(path: Path) -> None:
     if len(times) != len(images):
         raise ValueError(f"{path}: a frame has no time; expected the poses of a video")
     frames, times_s = [image.poses for image in images], np.array(times)
-    print("\n| part | smoothing | joints | jitter |\n|---|---|---|---|")
-    for part in (part for part in PARTS if part in frames[0].skeleton.groups):
-        for name, smooth in (("none", unchanged), ("one-euro", online()), ("offline", offline())):
-            jitter = _real_jitter(smooth(frames, times_s), part)
-            print(f"| {part} | {name} | {len(jitter)} | {np.sqrt((jitter**2).mean()) * 100:.2f} |")
+    print("\n| part | smoothing | points | jitter |\n|---|---|---|---|")
+    ways = (("none", unchanged), ("one-euro", online()), ("offline", offline()))
+    for name, smooth in ways:
+        smoothed = smooth(frames, times_s)
+        for part in (part for part in PARTS if part in frames[0].skeleton.groups):
+            jitter = _real_jitter(smoothed, part)
+            if len(jitter):
+                spread = 100 * np.sqrt((jitter**2).mean())
+                print(f"| {part} | {name} | {len(jitter)} | {spread:.2f} |")
 
 
 def _real_jitter(frames: Sequence[Poses], part: str) -> Floats:
-    """Give the second differences of joints seen in three frames, in sizes of the person."""
-    found = []
+    """Give the second differences of joints seen in three frames, (N, 2) sizes of the person."""
+    found = [np.zeros((0, 2))]
+    joints = frames[0].skeleton.groups[part]
     for three in zip(frames, frames[1:], frames[2:], strict=False):
         for person in _ids(three[0]) & _ids(three[1]) & _ids(three[2]):
-            rows = [poses[np.flatnonzero(poses.ids == person)].part(part) for poses in three]
-            is_seen = np.all([row.scores[0] >= 0.3 for row in rows], axis=0)
-            before, now, after = (row.keypoints[0, is_seen] for row in rows)
+            rows = [poses[np.flatnonzero(poses.ids == person)] for poses in three]
+            is_seen = np.all([row.scores[0, joints] >= 0.3 for row in rows], axis=0)
+            before, now, after = (row.keypoints[0, joints[is_seen]] for row in rows)
             size = np.sqrt(np.prod(rows[1].boxes_xyxy[0, 2:] - rows[1].boxes_xyxy[0, :2]))
-            found.append(((after - 2 * now + before) / size).ravel())
-    return np.concatenate(found) if found else np.zeros(0)
+            found.append((after - 2 * now + before) / size)
+    return np.concatenate(found)
 
 
 def _ids(poses: Poses) -> set[int]:

@@ -161,6 +161,20 @@ def test_offline_smoothing_changes_the_poses_and_not_the_raw_ones(
     assert moved
 
 
+def test_the_sound_is_kept_unless_it_is_not_wanted(model: Path, tmp_path: Path) -> None:
+    from tests.video_files import sound_of, write_tone
+
+    path = write_tone(tmp_path / "tone.mp4", with_video=10)
+    words = (path, "--model", model, "--whole-image")
+    assert _predict(*words, "--out", tmp_path / "loud") == 0
+    _, before, _ = sound_of(path)
+    _, after, _ = sound_of(tmp_path / "loud" / "tone.mp4")
+    assert after[-40:] == before[-40:]  # all but the run-up of the encoder
+    assert _predict(*words, "--no-audio", "--out", tmp_path / "still") == 0
+    with VideoReader(tmp_path / "still" / "tone.mp4") as reader:
+        assert not reader.has_audio
+
+
 def test_without_tracking_there_are_no_ids(clip: Path, model: Path, tmp_path: Path) -> None:
     words = ("--model", model, "--one-person", "--no-track", "--draw", "none")
     assert _predict(clip, *words, "--out", tmp_path / "out") == 0

@@ -36,9 +36,7 @@ def add_export(commands: "argparse._SubParsersAction[_Parser]") -> _Parser:
     add("--out", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
     smaller = command.add_argument_group("a smaller file, with a report of what it loses beside it")
     kinds = smaller.add_mutually_exclusive_group()
-    kinds.add_argument(
-        "--quantize", choices=["int8"], help="convolutions in 8 bits: smaller and faster"
-    )
+    kinds.add_argument("--quantize", choices=["int8"], help="layers in 8 bits: smaller and faster")
     kinds.add_argument(
         "--precision", choices=["fp16", "bf16"], help="weights stored in 16 bits: half the size"
     )
@@ -230,20 +228,23 @@ def prune(arguments: argparse.Namespace) -> int:
     write_report(out, {"kind": "pruned", "ratio": arguments.ratio} | report.as_dict())
     print(report)
     print(f"model is in {out}, what it lost in {out}.report.json")
-    print("it is to be trained on, taught by the model that it was:")
+    print("it is to be trained on, taught by the model that it was, such as by:")
     print(f"  {_launch(model.spec, arguments)}")
     return 0
 
 
 def _launch(spec: "Spec", arguments: argparse.Namespace) -> str:
+    from posedistill.models.widths import unpruned
+
     w, h = spec.input_size_wh
+    recipe = "pruned-body" if spec.skeleton == "coco17" else "pruned"
     settings = {
         "teacher": arguments.model,
         "model.start": arguments.out,
-        "model.name": spec.architecture.removesuffix("-pruned"),
+        "model.name": unpruned(spec.architecture),
         "model.skeleton": spec.skeleton,
         "model.input_size_wh": f"({w}, {h})",
     }
     words = [f"--set {shlex.quote(f'{key}={value}')}" for key, value in settings.items()]
     run = shlex.quote(str(arguments.out.with_suffix("")))
-    return f"posedistill train pruned --run {run} {' '.join(words)}"
+    return f"posedistill train {recipe} --run {run} {' '.join(words)}"

@@ -36,7 +36,7 @@ def predict(job: PredictJob) -> int:
     """
     plan = make_plan(job)
     _check_videos(plan.videos, job)
-    with _open_pipeline(job) as pipeline:
+    with open_pipeline(job) as pipeline:
         job.check_skeleton(pipeline.skeleton)
         photos = PhotosDone()
         if plan.photos:
@@ -67,7 +67,14 @@ def _check_videos(videos: Sequence[Video], job: PredictJob) -> None:
         raise ValueError(f"--boxes and --mask are for photos; {videos[0].name} is a video")
 
 
-def _open_pipeline(job: PredictJob) -> Pipeline:
+def open_pipeline(job: PredictJob) -> Pipeline:
+    """Open the networks of a job; raises what `open_any_session` and `Detector` do.
+
+    >>> from posedistill.cli_predict_job import People
+    >>> job = PredictJob(["a.jpg"], Path("out"), people=People("none"))
+    >>> open_pipeline(job).skeleton.name
+    'wholebody133'
+    """
     network = job.network
     detector = _open_detector(job)
     session = open_any_session(

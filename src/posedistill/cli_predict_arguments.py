@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from posedistill.formats.table import FORMATS
+from posedistill.cli_poses import FORMAT_NAMES
 
 if TYPE_CHECKING:
     from posedistill.cli_predict_job import PredictJob
@@ -35,6 +35,7 @@ def add_predict(commands: "argparse._SubParsersAction[_Parser]") -> _Parser:
     _add_pictures(command)
     _add_files(command)
     _add_videos(command)
+    _add_shard(command)
     return command
 
 
@@ -134,7 +135,7 @@ def _add_files(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--format",
         action="append",
-        choices=list(FORMATS),
+        choices=FORMAT_NAMES,
         dest="formats",
         help="may be given several times; default coco",
     )
@@ -168,7 +169,21 @@ def _add_videos(command: argparse.ArgumentParser) -> None:
     add("--no-audio", action="store_true", help="write the video without sound")
 
 
+def _add_shard(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("of very many photos")
+    group.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="do share I of N, 0/N to N-1/N, also of the folders below, but for what is done "
+        "already; writes poses alone, as jsonl or parquet; see docs/bulk.md",
+    )
+
+
 def _predict(arguments: argparse.Namespace) -> int:
+    if arguments.shard is not None:
+        from posedistill.cli_bulk import predict_shard
+
+        return predict_shard(_job(arguments), arguments.shard)
     from posedistill.cli_predict import predict
 
     return predict(_job(arguments))
@@ -183,7 +198,8 @@ def _job(arguments: argparse.Namespace) -> "PredictJob":
     smooth = arguments.smooth or ("none" if arguments.no_track else "one-euro")
     if smooth != "none" and arguments.no_track:
         raise ValueError(f"--smooth {smooth} goes by ids; leave out --no-track")
-    formats = dict.fromkeys(arguments.formats or ["coco"])
+    default = "coco" if arguments.shard is None else "jsonl"
+    formats = dict.fromkeys(arguments.formats or [default])
     return PredictJob(
         inputs=arguments.inputs,
         out=arguments.out,

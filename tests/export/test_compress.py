@@ -77,17 +77,23 @@ def test_a_quantised_file_finds_the_same_joints(int8: tuple[Path, Compressed]) -
     assert far.mean() < 0.02 * box_height
 
 
-def test_convolutions_are_in_bytes_and_attention_is_not(int8: tuple[Path, Compressed]) -> None:
-    model = onnx.load(int8[0])
-    made_by = {output: node for node in model.graph.node for output in node.output}
-    kinds = {
-        kind: {made_by[node.input[0]].op_type for node in model.graph.node if node.op_type == kind}
-        for kind in ("Conv", "MatMul")
-    }
-    assert kinds["Conv"] == {"DequantizeLinear"} | (kinds["Conv"] & {"ReduceMean"})
-    assert "DequantizeLinear" not in kinds["MatMul"]
+def test_layers_are_in_bytes_and_attention_is_not(int8: tuple[Path, Compressed]) -> None:
+    out, report = int8
+    model = onnx.load(out)
+    made_by = {output: node.op_type for node in model.graph.node for output in node.output}
+    inputs: dict[str, list[set[str]]] = {"Conv": [], "MatMul": []}
+    for node in model.graph.node:
+        if node.op_type in inputs:
+            inputs[node.op_type].append({made_by.get(name, "weight") for name in node.input[:2]})
+    assert report.choice is not None
+    in_bytes = sum(row.layers for row in report.choice.rows if not row.is_float)
+    assert (inputs["Conv"] + inputs["MatMul"]).count({"DequantizeLinear"}) == in_bytes
+    assert in_bytes >= 38  # convolutions
+    # Query by key, and attention by value: none of these are weights.
+    products = [kinds for kinds in inputs["MatMul"] if not kinds & {"weight", "DequantizeLinear"}]
+    assert len(products) == 2
     assert model.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
-    assert _nodes(int8[0])[:3] == ["Cast", "Sub", "Div"]
+    assert _nodes(out)[:3] == ["Cast", "Sub", "Div"]
 
 
 def test_the_report_of_a_quantised_file_tells_parts_and_groups(
@@ -103,9 +109,9 @@ def test_the_report_of_a_quantised_file_tells_parts_and_groups(
     rows = report.choice.rows
     assert [row["group"] for row in record["sensitivity"]["rows"]] == [row.group for row in rows]
     assert rows[0].group == "backbone.stem.0"
-    assert rows[-1].group == "head.final_layer"
+    assert "head.final_layer" in [row.group for row in rows]
     assert sum(row.share for row in rows) == pytest.approx(1)
-    assert sum(row.layers for row in rows) == 38  # all convolutions of RTMPose-t
+    assert sum(row.layers for row in rows) == 38 + 5  # convolutions and linear layers of RTMPose-t
     assert report.effect.shifts[0].mean < 0.96  # half a per cent of 192 pixels
     assert "all groups in 8 bits" in str(report)
 
@@ -169,29 +175,36 @@ def branch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_an_hourglass_branch_is_quantised_or_refused_with_nothing_left(
-    branch: Path, tmp_path: Path
+@pytest.mark.slow
+def test_an_hourglass_branch_is_quantised_as_far_as_it_helps(
+    branch: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Untrained, it is sure of nothing, and joints jump about: half of the work is given back."""
     with OnnxSession(branch, device="cpu") as session:
         spec = session.spec
     out = tmp_path / "new" / "small.onnx"
-    with pytest.raises(RefusedError, match=r"was not written: joints move by .* --force") as caught:
-        compress(branch, out, kind="int8", spec=spec)
-    assert not list(out.parent.iterdir())
-    assert isinstance(caught.value.report, Compressed)
-    assert caught.value.report.choice is not None
-    assert any(row.is_float for row in caught.value.report.choice.rows)
-    forced = compress(branch, out, kind="int8", spec=spec, force=True)
-    assert "DequantizeLinear" in _nodes(out)
+    report = compress(branch, out, kind="int8", spec=spec, force=True)
+    assert report.choice is not None
+    in_float = sum(row.share for row in report.choice.rows if row.is_float)
+    assert 0 < in_float <= 0.5
+    assert report.effect.shifts[0].mean > 0.005 * 64
+    assert "is written although joints move by" in caplog.text
     image = np.zeros((90, 80, 3), np.uint8)
     assert Estimator(out)(image, [[5, 5, 60, 80]]).keypoints.shape == (1, 17, 2)
-    assert forced.effect.shifts[0].mean > 0.005 * 64
 
 
-def test_scores_before_and_after_are_told_by_part(tmp_path: Path) -> None:
+def test_a_file_that_loses_too_much_is_not_written_but_reported(tmp_path: Path) -> None:
     """What the model itself finds is taken as the truth, so before the change AP is 100."""
     photos = _photos_labelled_by_the_model(tmp_path)
-    report = compress(EMBEDDED, tmp_path / "small.onnx", kind="fp16", spec=_spec(), photos=photos)
+    out = tmp_path / "new" / "small.onnx"
+    with pytest.raises(
+        RefusedError, match=r"was not written: .* falls .* --force writes"
+    ) as caught:
+        # Not even a gain of less than one would do.
+        compress(EMBEDDED, out, kind="fp16", spec=_spec(), photos=photos, max_loss=-1.0)
+    assert not list(out.parent.iterdir())
+    report = caught.value.report
+    assert isinstance(report, Compressed)
     scores = report.effect.scores
     assert [score.part for score in scores] == PARTS
     assert [round(score.before, 3) for score in scores] == [100.0] * len(PARTS)
@@ -210,13 +223,20 @@ def _photos_labelled_by_the_model(folder: Path) -> LabelledPhotos:
         size = (np.array(box[2:]) - box[:2]).tolist()
         h, w = image.shape[:2]
         images.append({"id": index, "file_name": name, "width": w, "height": h})
-        person = {"id": index, "image_id": index, "category_id": 1, "iscrowd": 0}
-        person |= {"bbox": [*box[:2], *size], "area": 0.53 * size[0] * size[1]}
         fields = ("keypoints", "foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")
         rows = np.split(labels, [17, 23, 91, 112])
-        person |= {field: row.ravel().tolist() for field, row in zip(fields, rows, strict=True)}
-        person |= {f"{part}_valid": True for part in ("foot", "face", "lefthand", "righthand")}
-        annotations.append(person | {"num_keypoints": 17})
+        person: dict[str, object] = {
+            "id": index,
+            "image_id": index,
+            "category_id": 1,
+            "iscrowd": 0,
+            "num_keypoints": 17,
+            "bbox": [*box[:2], *size],
+            "area": 0.53 * size[0] * size[1],
+            **{field: row.ravel().tolist() for field, row in zip(fields, rows, strict=True)},
+            **{f"{part}_valid": True for part in ("foot", "face", "lefthand", "righthand")},
+        }
+        annotations.append(person)
     record = {"images": images, "annotations": annotations}
     record |= {"categories": [{"id": 1, "name": "person"}]}
     (folder / "ann.json").write_text(json.dumps(record))
@@ -226,11 +246,10 @@ def _photos_labelled_by_the_model(folder: Path) -> LabelledPhotos:
 def test_a_published_file_without_spec_gets_one(tmp_path: Path) -> None:
     """Its input is normalised floats; those are what calibration feeds it."""
     model = onnx.load(EMBEDDED)
-    nodes = [node for node in model.graph.node if node.op_type not in ("Cast", "Sub")][1:]
+    nodes = list(model.graph.node)[3:]  # without the cast and the normalisation
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    first = nodes[0]
-    first.input[0] = "images"
+    model.graph.node[0].input[0] = "images"
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "published.onnx")
@@ -244,10 +263,10 @@ def test_a_published_file_without_spec_gets_one(tmp_path: Path) -> None:
     assert Spec.from_json(text) == spec
 
 
-def test_a_network_without_convolutions_is_refused(tmp_path: Path) -> None:
+def test_a_network_without_layers_is_refused(tmp_path: Path) -> None:
     spec = Spec("dot-finder", "coco17", SimCC((48, 64), (1.0, 1.0)))
     onnx.save(_one_weight(np.ones(300, np.float32)), tmp_path / "one.onnx")
-    with pytest.raises(ValueError, match="has no convolutions; there is nothing to quantise"):
+    with pytest.raises(ValueError, match="has no layer with weights; there is nothing to quantise"):
         compress(tmp_path / "one.onnx", tmp_path / "small.onnx", kind="int8", spec=spec)
 
 

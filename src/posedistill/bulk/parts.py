@@ -13,14 +13,14 @@ SUFFIXES = {"jsonl": ".jsonl", "parquet": ".parquet"}
 
 
 def names_in(path: Path) -> set[str]:
-    """Give the names of the images and videos in a part, whatever their poses.
+    r"""Give the names of the images and videos in a part, whatever their poses.
 
     An unfinished last line of JSON lines does not count. Raises ValueError for another file.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     part = Path(folder, "part.jsonl")
-    ...     _ = part.write_text('{"file_name": "a.jpg"}\\n{"file_name": "b.')
+    ...     _ = part.write_text('{"file_name": "a.jpg"}\n{"file_name": "b.')
     ...     names_in(part)
     {'a.jpg'}
     """
@@ -38,12 +38,18 @@ def names_in(path: Path) -> set[str]:
 def _names_in_lines(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         for count, line in enumerate(file, start=1):
-            try:
-                yield entry(json.loads(line), "file_name", kind=str)
-            except ValueError as error:
-                if not line.endswith(b"\n"):
-                    return
-                raise ValueError(f"{path}, line {count}: {error}") from error
+            name = _name_in(line, where=f"{path}, line {count}")
+            if name is not None:
+                yield name
+
+
+def _name_in(line: bytes, *, where: str) -> str | None:
+    try:
+        return entry(json.loads(line), "file_name", kind=str)
+    except ValueError as error:
+        if not line.endswith(b"\n"):  # the last, unfinished
+            return None
+        raise ValueError(f"{where}: {error}") from error
 
 
 def lines_to_parquet(lines: Path, target: Path) -> None:

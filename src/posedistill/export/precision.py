@@ -52,7 +52,7 @@ def _rounded(tensor: TensorProto, precision: Precision) -> TensorProto:
         kind = TensorProto.BFLOAT16
         return helper.make_tensor(name, kind, tensor.dims, _to_bf16(values).tobytes(), raw=True)
     largest = float(np.abs(values).max())
-    if largest > np.finfo(np.float16).max:
+    if largest > float(np.finfo(np.float16).max):
         raise ValueError(f"{tensor.name} holds {largest:g}, more than fp16 reaches; take bf16")
     return numpy_helper.from_array(values.astype(np.float16), name)
 

@@ -144,14 +144,14 @@ def count_multiplications(model: PoseModel) -> int:
     """
     counts: list[int] = []
 
-    def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
+    def _count(module: nn.Module, _: object, output: torch.Tensor) -> None:
         weight = module.weight
         assert isinstance(weight, torch.Tensor)
         each = weight[0].numel() if isinstance(module, nn.Conv2d) else weight.shape[1]
         counts.append(each * output[0].numel())
 
     layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
+    hooks = [layer.register_forward_hook(_count) for layer in layers]
     try:
         with torch.no_grad():
             model.eval()(_nothing(model))

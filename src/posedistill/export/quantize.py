@@ -1,9 +1,9 @@
-"""Quantise: the convolutions of an `.onnx` network in 8 bits, and which of them had better not be.
+"""Quantise: the layers of an `.onnx` network in 8 bits, but for those that had better not be.
 
 Static quantisation by onnxruntime (QDQ: weights in signed bytes with a scale a channel, values in
-unsigned bytes with ranges seen on real crops). Between the first and the last convolution all that
-onnxruntime computes in bytes is quantised; normalisation, attention and classifiers, which come
-after the last, stay in float: they take little time, and much of the loss.
+unsigned bytes with the ranges seen on real crops). From the first convolution to the last all that
+onnxruntime computes in bytes is quantised; of linear layers, which come after, what goes in and the
+weights, while what comes out is float. Norms and the products within attention stay in float.
 """
 
 import copy
@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,10 +29,11 @@ from posedistill.spec import Spec
 if TYPE_CHECKING:
     from onnxruntime.quantization.calibrate import TensorsData
 
-# What onnxruntime's CPU kernels compute in bytes, or pass on.
+# What onnxruntime's CPU kernels compute in bytes, or pass on; of linear layers without activations.
+_LINEAR = ("MatMul", "Gemm")
 _OPERATORS = (
     *("Conv", "Add", "Mul", "Sigmoid", "Relu", "Clip", "Concat", "Split", "Reshape", "Transpose"),
-    *("MaxPool", "AveragePool", "GlobalAveragePool", "Resize"),
+    *("MaxPool", "AveragePool", "GlobalAveragePool", "Resize", *_LINEAR),
 )
 _IN_A_ROW = 4  # layers of a group where names tell no blocks
 _LOOKED_AT = 64  # crops to compare variants on
@@ -41,10 +43,9 @@ _logger = logging.getLogger(__name__)
 
 
 class Group(NamedTuple):
-    """Name consecutive layers: the convolutions of a block, and what follows each of them.
+    """Name consecutive layers: the convolutions of a block with what follows, or a linear layer.
 
-    nodes: their names in the graph. layers: how many convolutions. share: of the multiplications
-    of all convolutions.
+    nodes: their names in the graph. layers: how many. share: of the multiplications of all.
     """
 
     name: str
@@ -104,12 +105,12 @@ class Choice:
 
 
 def quantize(model: onnx.ModelProto, spec: Spec, *, crops: Crops) -> tuple[onnx.ModelProto, Choice]:
-    """Give the network with its convolutions in 8 bits, and how that was chosen.
+    """Give the network with its layers in 8 bits, and how that was chosen.
 
-    crops: (N, 3, h, w) uint8 RGB to find ranges on, a few hundred; the first 64, spread, serve to
+    crops: (N, 3, h, w) uint8 RGB to find ranges on, a few hundred; 64 of them, spread, serve to
     compare. Groups go back to float, the most harmful first, until joints move by less than half
     of `MAX_SHIFT`, or until half of the work is in float.
-    Raises ValueError for a network without convolutions.
+    Raises ValueError for a network without such layers.
 
     >>> quantized, choice = quantize(onnx.load("pose.onnx"), spec, crops=crops)  # doctest: +SKIP
     """
@@ -146,7 +147,7 @@ class _Work:
         self.model = _prepared(self.model, self.folder)
         self.groups = find_groups(self.model)
         if not self.groups:
-            raise ValueError("the network has no convolutions; there is nothing to quantise")
+            raise ValueError("the network has no layer with weights; there is nothing to quantise")
         _logger.info("finding ranges of values on %d crops", len(self.crops))
         self._ranges = _find_ranges(
             self.folder, network_input(self.crops, self.spec), _all_nodes(self.model, self.groups)
@@ -161,14 +162,15 @@ class _Work:
         quantizer = QDQQuantizer(
             copy.deepcopy(self.model),
             per_channel=True,
-            reduce_range=False,
+            # Weights in 7 bits: processors without VNNI would overflow on 8, and it loses nothing.
+            reduce_range=True,
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8,
             tensors_range=self._ranges,
             nodes_to_quantize=[name for group in groups for name in group.nodes],
             nodes_to_exclude=[],
             op_types_to_quantize=list(_OPERATORS),
-            extra_options={},
+            extra_options={"OpTypesToExcludeOutputQuantization": list(_LINEAR)},
         )
         quantizer.quantize_model()
         quantized: onnx.ModelProto = quantizer.model.model
@@ -238,8 +240,9 @@ def _all_nodes(model: onnx.ModelProto, groups: Iterable[Group]) -> list[onnx.Nod
 def find_groups(model: onnx.ModelProto) -> list[Group]:
     """Give the groups of a network whose nodes have names, in order.
 
-    Convolutions whose weights are called alike up to the first number (``backbone.stage1.0``)
-    form one group; where weights have no such names, four in a row do.
+    Layers whose weights are called alike up to the first number (``backbone.stage1.0``) form one
+    group. Where weights have no such names, a linear layer is called after its node, and four
+    convolutions in a row form a group.
 
     >>> find_groups(onnx.load("pose.onnx"))[0].name  # doctest: +SKIP
     'backbone.stem.0'
@@ -248,7 +251,8 @@ def find_groups(model: onnx.ModelProto) -> list[Group]:
     layers = _layers(model)
     for index, layer in enumerate(layers):
         first = index // _IN_A_ROW * _IN_A_ROW + 1
-        name = _block(layer.weight) or f"layers {first}-{first + _IN_A_ROW - 1}"
+        row = f"layers {first}-{first + _IN_A_ROW - 1}"
+        name = _block(layer.weight) or (row if layer.is_conv else layer.nodes[0])
         layers_by_group.setdefault(name, []).append(layer)
     total = sum(layer.work for layer in layers)
     return [
@@ -263,27 +267,31 @@ def find_groups(model: onnx.ModelProto) -> list[Group]:
 
 
 class _Layer(NamedTuple):
+    """Hold a layer: its nodes are a convolution and what follows until the next, or just one."""
+
     weight: str
-    nodes: tuple[str, ...]  # the convolution, and what follows until the next
+    nodes: tuple[str, ...]
     work: int
+    is_conv: bool
 
 
 def _layers(model: onnx.ModelProto) -> list[_Layer]:
     nodes = model.graph.node
     dims_by_name = {tensor.name: tensor.dims for tensor in model.graph.initializer}
-    sizes_by_name = _sizes(model)
+    places_by_name = _places(model)
     starts = [
         index
         for index, node in enumerate(nodes)
-        if node.op_type == "Conv" and node.input[1] in dims_by_name
+        if node.op_type in ("Conv", *_LINEAR) and node.input[1] in dims_by_name
     ]
     layers = []
-    for start, end in zip(
-        starts, [*starts[1:], *(index + 1 for index in starts[-1:])], strict=True
-    ):
-        weight, size = nodes[start].input[1], sizes_by_name.get(nodes[start].output[0], 1)
-        names = (node.name for node in nodes[start:end] if node.op_type in _OPERATORS)
-        layers.append(_Layer(weight, tuple(names), math.prod(dims_by_name[weight]) * size))
+    for start, following in zip_longest(starts, starts[1:]):
+        is_inside = following is not None and nodes[following].op_type == "Conv"
+        row = nodes[start : following if is_inside else start + 1]
+        layer, weight = nodes[start], nodes[start].input[1]
+        work = math.prod(dims_by_name[weight]) * places_by_name.get(layer.output[0], 1)
+        names = tuple(node.name for node in row if node.op_type in _OPERATORS)
+        layers.append(_Layer(weight, names, work, is_conv=layer.op_type == "Conv"))
     return layers
 
 
@@ -302,11 +310,10 @@ def _block(weight: str) -> str:
     return ".".join(words[: numbers[0] + 1 if numbers else 2])
 
 
-def _sizes(model: onnx.ModelProto) -> dict[str, int]:
-    """Give the pixels of each map whose shape is known, by name."""
-    sizes = {}
-    for value in model.graph.value_info:
-        dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        if len(dims) == 4:
-            sizes[value.name] = max(dims[2], 1) * max(dims[3], 1)
-    return sizes
+def _places(model: onnx.ModelProto) -> dict[str, int]:
+    """Give at how many places values are computed, by name: cells of a map, or tokens."""
+    places = {}
+    for value in (*model.graph.value_info, *model.graph.output):
+        dims = [max(dim.dim_value, 1) for dim in value.type.tensor_type.shape.dim]
+        places[value.name] = math.prod(dims[2:] if len(dims) == 4 else dims[1:-1])
+    return places

@@ -56,6 +56,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = _by_name(
     *(partial(okd_rtmpose.online_body, size) for size in okd_rtmpose.SIZES),
     distil.distil,
     pruned.pruned,
+    pruned.pruned_body,
     partial(people.pretrain, "t"),
     partial(people.pretrain, "s"),
     partial(people.supervised, "t"),

@@ -25,7 +25,6 @@ from posedistill.runtime.detector_layouts import find_layout
 from posedistill.runtime.letterbox import letterbox
 from posedistill.runtime.session import open_graph
 from posedistill.runtime.suppression import suppress
-from posedistill.weights import fetch
 
 Floats = NDArray[np.float32]
 _ASSETS = Path(__file__).parent.parent / "assets" / "detectors"
@@ -186,6 +185,8 @@ def _find_file(path: str | os.PathLike[str]) -> Path:
         return _ASSETS / f"{name}.onnx"
     if file.suffix == ".onnx" or file.is_file():
         return file
+    from posedistill.weights import fetch  # http and all that it needs take a while to import
+
     return fetch(name, file_format="onnx")
 
 

@@ -3,6 +3,8 @@
 import logging
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, runtime_checkable
@@ -10,9 +12,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from posedistill.runtime.cpu_groups import group_starts, groups_at_once
 from posedistill.runtime.graph import Graph, Images, check_fit, output_shapes
 from posedistill.runtime.loading import Loaded, load_network
-from posedistill.runtime.providers import Device
+from posedistill.runtime.providers import CPU, Device
 from posedistill.runtime.published import recognise
 from posedistill.spec import METADATA_KEY, Spec
 
@@ -92,6 +95,7 @@ class OnnxSession:
             providers=providers,
         )
         self.spec = _find_spec(self._graph, spec)
+        self._threads = threads
 
     def __enter__(self) -> "OnnxSession":
         return self
@@ -112,7 +116,8 @@ class OnnxSession:
         """Give the outputs named by ``spec.codec.output_names``.
 
         crops: (N, 3, h, w) uint8 RGB of the size of the spec; ValueError otherwise. Where the
-        file fixes its batch, they run in groups of that many.
+        file fixes its batch, they run in groups of that many; on the CPU in groups that suit its
+        caches, some at once.
         """
         w, h = self.spec.input_size_wh
         if crops.ndim != 4 or crops.shape[1:] != (3, h, w) or crops.dtype != np.uint8:
@@ -122,16 +127,31 @@ class OnnxSession:
             )
         if not len(crops):
             return tuple(np.zeros((0, *shape), np.float32) for shape in output_shapes(self.spec))
-        rows = self._graph.batch or len(crops)
-        images = np.zeros((rows, 3, h, w), self._graph.dtype)
-        groups = []
-        for start in range(0, len(crops), rows):
-            group = crops[start : start + rows]
-            self._prepare(group, images[: len(group)])  # rows beyond it hold what does not matter
-            outputs = self._graph.run(images, self.spec.codec.output_names)
-            groups.append([output[: len(group)] for output in outputs])
-        columns = groups[0] if len(groups) == 1 else map(np.concatenate, zip(*groups, strict=True))
-        return tuple(np.asarray(column, dtype=np.float32) for column in columns)
+        groups = self._groups(crops)
+        if len(groups) == 1 or self.provider != CPU:
+            outputs = list(map(self._run, groups))
+        else:
+            with ThreadPoolExecutor(groups_at_once(self._threads)) as threads:
+                outputs = list(threads.map(self._run, groups))
+        if len(outputs) > 1:
+            outputs = [[np.concatenate(column) for column in zip(*outputs, strict=True)]]
+        return tuple(np.asarray(column, dtype=np.float32) for column in outputs[0])
+
+    def _groups(self, crops: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+        """Part crops as the file or the device wants it."""
+        n, starts = len(crops), [0]
+        if self._graph.batch is not None:
+            starts = list(range(0, n, self._graph.batch))
+        elif self.provider == CPU:
+            starts = group_starts(n, at_once=groups_at_once(self._threads))
+        return [crops[start:stop] for start, stop in pairwise([*starts, n])]
+
+    def _run(self, crops: NDArray[np.uint8]) -> list[Floats]:
+        w, h = self.spec.input_size_wh
+        images = np.zeros((self._graph.batch or len(crops), 3, h, w), self._graph.dtype)
+        self._prepare(crops, images[: len(crops)])  # rows beyond it hold what does not matter
+        outputs = self._graph.run(images, self.spec.codec.output_names)
+        return [output[: len(crops)] for output in outputs]
 
     def _prepare(self, crops: NDArray[np.uint8], images: Images) -> None:
         """Write the crops into the network's input, normalised where the spec says so."""

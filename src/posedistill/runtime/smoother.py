@@ -41,12 +41,15 @@ class PartSmoothing:
     half_window_s: float
 
 
-_HAND = PartSmoothing(1.0, 15.0, 0.2)
+# Tuned by benchmarks/smoothing.py: half the jitter at under one frame of lag. The same error is
+# larger to the eye on a small part, so that hands and faces are held more still at rest. Faces move
+# little in sizes of the person and need a high gain not to lag; hands move far.
+_BODY, _HAND = PartSmoothing(1.5, 15.0, 0.25), PartSmoothing(1.0, 10.0, 0.2)
 PART_SMOOTHING: Mapping[str, PartSmoothing] = MappingProxyType(
     {
-        "body": PartSmoothing(1.5, 10.0, 0.2),
-        "foot": PartSmoothing(1.5, 10.0, 0.2),
-        "face": PartSmoothing(1.0, 20.0, 0.2),
+        "body": _BODY,
+        "foot": _BODY,
+        "face": PartSmoothing(1.0, 30.0, 0.25),
         "hand": _HAND,
         "left_hand": _HAND,
         "right_hand": _HAND,
@@ -237,6 +240,8 @@ def _regressed(
     no weight stays.
     """
     n, k = weights.shape
+    is_seen = weights > 0
+    known = np.where(is_seen[..., None], points, 0.0)  # what is absent may be NaN
     moments, sums = np.zeros((n, k, 3, 3)), np.zeros((n, k, 3, 2))
     last = np.searchsorted(times, times + half_windows_s.max(), side="right") - 1
     reach = int((last - np.arange(n)).max())
@@ -248,16 +253,15 @@ def _regressed(
         powers = u[..., None] ** np.arange(3)
         weighed = (weights[there] * tricube)[..., None] * powers
         moments[here] += weighed[..., :, None] * powers[..., None, :]
-        sums[here] += weighed[..., :, None] * (points[there] - points[here])[..., None, :]
-    is_seen = weights > 0
+        sums[here] += weighed[..., :, None] * (known[there] - known[here])[..., None, :]
     moments += _STIFFNESS * moments[..., :1, :1] * np.diag([0, 1, 1])
     moments[~is_seen] = np.eye(3)
     shift = np.linalg.solve(moments, sums)[..., 0, :]
-    return np.asarray(points + np.where(is_seen[..., None], shift, 0.0))
+    return np.where(is_seen[..., None], known + shift, points)
 
 
 def _of_joints(skeleton: Skeleton, parts: Mapping[str, PartSmoothing]) -> list[PartSmoothing]:
-    of_joints = [parts.get("body", PART_SMOOTHING["body"])] * len(skeleton)
+    of_joints = [parts.get("body", _BODY)] * len(skeleton)
     for name, index in skeleton.groups.items():
         for joint in index:
             of_joints[joint] = parts.get(name, of_joints[joint])

@@ -165,7 +165,7 @@ class _OneVideo:
 
     def _estimate_next(self, frame: Frame, found: Boxes | None) -> FramePoses:
         """Estimate a frame that needs the one before; None follows the people of that one."""
-        boxes = self._expected() if found is None else found
+        boxes = self._expected(frame) if found is None else found
         (poses,) = self._work.estimate([frame.image_rgb], [boxes])
         poses = self._tracker(poses, frame.time_s)
         ids = [] if poses.ids is None else poses.ids.tolist()
@@ -176,8 +176,11 @@ class _OneVideo:
             self._score_by_id = dict(zip(ids, poses.box_scores.tolist(), strict=True))
         return self._finish(frame, poses)
 
-    def _expected(self) -> Boxes:
-        boxes = self._tracker.predict_boxes().astype(np.float32)
+    def _expected(self, frame: Frame) -> Boxes:
+        """Give where people should be, as far as it is in the picture."""
+        h, w = frame.image_rgb.shape[:2]
+        boxes = np.clip(self._tracker.predict_boxes(), 0, (w, h, w, h)).astype(np.float32)
+        boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
         return Boxes(boxes, np.ones(len(boxes), np.float32))
 
     def _finish(self, frame: Frame, poses: Poses) -> FramePoses:
