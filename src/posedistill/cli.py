@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from posedistill.cli_bulk import add_bulk
 from posedistill.cli_data import add_data
 from posedistill.cli_doctor import add_doctor
 from posedistill.cli_export import add_export, add_prune
@@ -32,6 +33,7 @@ _EXTRAS = {
     "openvino": "openvino",
     "torch_pruning": "compress",
     "ray": "bulk",
+    "fsspec": "bulk",
 }
 _MODEL = (
     "run folder, .safetensors or .onnx file, name of an embedded model, or of a published one "
@@ -271,6 +273,7 @@ def _add_flip_test(command: argparse.ArgumentParser) -> None:
 
 _COMMANDS = (
     add_predict,
+    add_bulk,
     add_poses,
     add_train,
     add_recipes,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from posedistill.bulk.items import Item, list_items
 from posedistill.bulk.places import open_place
 from posedistill.bulk.ray_run import BulkSettings, run_bulk
-from posedistill.bulk.units import UnitSettings, done_names
+from posedistill.bulk.units import UnitSettings, done_names, make_units
 from posedistill.formats.table import FORMATS
 from posedistill.media import IMAGE_SUFFIXES
 from posedistill.runtime.detector import Boxes
@@ -21,7 +21,7 @@ from posedistill.runtime.pipeline import Pipeline
 from tests.bulk.photos import FIRST_WIDTH, write_photos
 
 Work = Callable[[], Pipeline]
-COUNT, KILLER = 20, 3  # units of two
+COUNT, KILLER = 6, 3
 LINES = UnitSettings(format="jsonl")
 
 # Starting the processes of Ray takes as long as the machine is busy with anything else.
@@ -64,9 +64,9 @@ def ray_cluster() -> Iterator[None]:
         ray.shutdown()
 
 
-def _run(items: Sequence[Item], out: str, work: Work, *, retries: int) -> dict[str, str | None]:
-    """Do items on two workers; give the error of each, each of which is told once."""
-    settings = BulkSettings(workers=2, retries=retries, unit=LINES)
+def _run(items: Sequence[Item], out: str, work: Work, *, workers: int) -> dict[str, str | None]:
+    """Do items; give the error of each, each of which is told once."""
+    settings = BulkSettings(workers=workers, retries=workers - 1, unit=LINES)
     done = list(run_bulk(items, out, open_pipeline=work, settings=settings))
     reports = [report for some in done for report in some]
     assert Counter(report.name for report in reports) == Counter(item.name for item in items)
@@ -88,7 +88,7 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_there_twice(
     write_photos(photos, COUNT)
     (photos / "bad.jpg").write_bytes(b"no image")
     items = list_items([str(photos)], suffixes=IMAGE_SUFFIXES)
-    errors = _run(items, out, partial(_Mortal, dots, marker), retries=2)
+    errors = _run(items, out, partial(_Mortal, dots, marker), workers=2)
     assert marker.exists()
     assert {name for name, error in errors.items() if error is not None} == {"bad.jpg"}
     assert str(errors["bad.jpg"]).startswith("cannot be read as an image")
@@ -100,8 +100,9 @@ def test_a_killed_worker_loses_nothing_and_nothing_is_there_twice(
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_file_that_kills_every_worker_fails_alone(dots: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
-    items = list_items([str(write_photos(tmp_path / "in", COUNT))], suffixes=IMAGE_SUFFIXES)
-    errors = _run(items, out, partial(_Mortal, dots, None), retries=0)
+    items = list_items([str(write_photos(tmp_path / "in", 9))], suffixes=IMAGE_SUFFIXES)
+    assert max(map(len, make_units(items, num_workers=1))) == 2
+    errors = _run(items, out, partial(_Mortal, dots, None), workers=1)
     killer = f"sub/{KILLER:02d}.png"
     assert {name for name, error in errors.items() if error is not None} == {killer}
     assert str(errors[killer]).startswith("its worker died")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from posedistill.bulk.items import Item
 from posedistill.bulk.places import open_place
-from posedistill.bulk.units import Report, Unit, UnitSettings, do_unit, make_units
+from posedistill.bulk.units import Report, Unit, UnitSettings, do_unit, done_names, make_units
 from posedistill.runtime.pipeline import Pipeline
 
 _MOST_BLOCKS = 4000  # that Ray has to keep the books of
@@ -72,6 +72,9 @@ def run_bulk(
             for text in _texts(units, work, settings=settings, num_workers=num_workers):
                 reports = [Report(*entry) for entry in json.loads(text)]
                 yield [report for report in reports if left.pop(report.name, None) is not None]
+            if left:  # some that died had written before
+                written = done_names(open_place(out)) & left.keys()
+                yield [Report(left.pop(name).name, None) for name in sorted(written)]
     if left:
         yield [Report(name, _DIED) for name in left]
 
