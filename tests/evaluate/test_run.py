@@ -33,6 +33,9 @@ class CentreSession:
             array[:, :, array.shape[2] // 2] = 0.5
         return tuple(logits)
 
+    def close(self) -> None:
+        """Hold nothing, free nothing."""
+
 
 @pytest.fixture
 def annotations(tmp_path: Path) -> Path:

@@ -21,7 +21,7 @@ THREADS = 1
 MAX_SHIFT = 0.005  # of the height of the crop: 1.3 px of 256
 MIN_PERSONS = 50  # labelled for a part whose AP counts; that of fewer is chance
 _BATCHES = (1, 16)
-_SECONDS, _ROUNDS = 3.0, (5, 40)  # of timing: how long, and least and most rounds
+_SECONDS, _ROUNDS = 2.0, (7, 40)  # of timing: how long, and least and most rounds
 _GROUP = 16  # crops in a call
 
 

@@ -18,8 +18,8 @@ from posedistill.spec import Spec
 
 _LONGEST_SIDE = 32766  # crop.warp holds pixel positions in 16 bits
 _MEMORY = 2**30  # bytes that one call of the session may take, by default
-# What the layers of a network hold at once, in float inputs: by measure 7 of RTMPose-t and 13 of -m;
-# the widest, -x, has nearly twice the channels of -m.
+# What the layers of a network hold at once, in float inputs: by measure 7 of RTMPose-t and 13 of
+# -m; the widest, -x, has nearly twice the channels of -m.
 _LAYERS = 24
 
 
