@@ -35,7 +35,7 @@ _OPERATORS = (
     *("Conv", "Add", "Mul", "Sigmoid", "Relu", "Clip", "Concat", "Split", "Reshape", "Transpose"),
     *("MaxPool", "AveragePool", "GlobalAveragePool", "Resize", *_LINEAR),
 )
-_IN_A_ROW = 4  # layers of a group where names tell no blocks
+_MOST_GROUPS = 12  # of convolutions whose names tell no blocks
 _LOOKED_AT = 64  # crops to compare variants on
 _TARGET = MAX_SHIFT / 2  # of the height: how far joints may move before layers are given back
 _MOST_FLOAT = 0.5  # of the work: with more than that in float it is hardly faster
@@ -241,18 +241,22 @@ def find_groups(model: onnx.ModelProto) -> list[Group]:
     """Give the groups of a network whose nodes have names, in order.
 
     Layers whose weights are called alike up to the first number (``backbone.stage1.0``) form one
-    group. Where weights have no such names, a linear layer is called after its node, and four
-    convolutions in a row form a group.
+    group. Where not all convolutions have such names, some in a row do, and a linear layer is
+    called after its node.
 
     >>> find_groups(onnx.load("pose.onnx"))[0].name  # doctest: +SKIP
     'backbone.stem.0'
     """
     layers_by_group: dict[str, list[_Layer]] = {}
     layers = _layers(model)
+    convs = [layer for layer in layers if layer.is_conv]
+    has_names = all(_block(layer.weight) for layer in convs)
+    in_a_row = math.ceil(len(convs) / _MOST_GROUPS)
     for index, layer in enumerate(layers):
-        first = index // _IN_A_ROW * _IN_A_ROW + 1
-        row = f"layers {first}-{first + _IN_A_ROW - 1}"
-        name = _block(layer.weight) or (row if layer.is_conv else layer.nodes[0])
+        name = _block(layer.weight) or layer.nodes[0]
+        if layer.is_conv and not has_names:
+            first = index // in_a_row * in_a_row + 1
+            name = f"layers {first}-{first + in_a_row - 1}"
         layers_by_group.setdefault(name, []).append(layer)
     total = sum(layer.work for layer in layers)
     return [
