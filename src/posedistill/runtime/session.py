@@ -3,8 +3,6 @@
 import logging
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, runtime_checkable
@@ -12,10 +10,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from posedistill.runtime.cpu_groups import group_starts, groups_at_once
 from posedistill.runtime.graph import Graph, Images, check_fit, output_shapes
 from posedistill.runtime.loading import Loaded, load_network
-from posedistill.runtime.providers import CPU, Device
+from posedistill.runtime.providers import Device
 from posedistill.runtime.published import recognise
 from posedistill.spec import METADATA_KEY, Spec
 
@@ -95,7 +92,6 @@ class OnnxSession:
             providers=providers,
         )
         self.spec = _find_spec(self._graph, spec)
-        self._threads = threads
 
     def __enter__(self) -> "OnnxSession":
         return self
@@ -116,8 +112,7 @@ class OnnxSession:
         """Give the outputs named by ``spec.codec.output_names``.
 
         crops: (N, 3, h, w) uint8 RGB of the size of the spec; ValueError otherwise. Where the
-        file fixes its batch, they run in groups of that many; on the CPU in groups that suit its
-        caches, some at once.
+        file fixes its batch, they run in groups of that many.
         """
         w, h = self.spec.input_size_wh
         if crops.ndim != 4 or crops.shape[1:] != (3, h, w) or crops.dtype != np.uint8:
@@ -127,24 +122,12 @@ class OnnxSession:
             )
         if not len(crops):
             return tuple(np.zeros((0, *shape), np.float32) for shape in output_shapes(self.spec))
-        groups = self._groups(crops)
-        if len(groups) == 1 or self.provider != CPU:
-            outputs = list(map(self._run, groups))
-        else:
-            with ThreadPoolExecutor(groups_at_once(self._threads)) as threads:
-                outputs = list(threads.map(self._run, groups))
+        rows = self._graph.batch or len(crops)
+        groups = [crops[start : start + rows] for start in range(0, len(crops), rows)]
+        outputs = list(map(self._run, groups))
         if len(outputs) > 1:
             outputs = [[np.concatenate(column) for column in zip(*outputs, strict=True)]]
         return tuple(np.asarray(column, dtype=np.float32) for column in outputs[0])
-
-    def _groups(self, crops: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-        """Part crops as the file or the device wants it."""
-        n, starts = len(crops), [0]
-        if self._graph.batch is not None:
-            starts = list(range(0, n, self._graph.batch))
-        elif self.provider == CPU:
-            starts = group_starts(n, at_once=groups_at_once(self._threads))
-        return [crops[start:stop] for start, stop in pairwise([*starts, n])]
 
     def _run(self, crops: NDArray[np.uint8]) -> list[Floats]:
         w, h = self.spec.input_size_wh
