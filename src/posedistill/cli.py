@@ -13,6 +13,7 @@ from posedistill.cli_bulk import add_bulk
 from posedistill.cli_data import add_data
 from posedistill.cli_doctor import add_doctor
 from posedistill.cli_export import add_export, add_prune
+from posedistill.cli_options import MODEL
 from posedistill.cli_poses import add_poses
 from posedistill.cli_predict_arguments import add_predict
 from posedistill.cli_train import add_overfit, add_recipes, add_show_batch, add_train
@@ -35,10 +36,6 @@ _EXTRAS = {
     "ray": "bulk",
     "fsspec": "bulk",
 }
-_MODEL = (
-    "run folder, .safetensors or .onnx file, name of an embedded model, or of a published one "
-    "(see `posedistill models list`)"
-)
 _DESCRIPTION = "Whole-body pose from small, fast models, and the making of them by distillation."
 
 if TYPE_CHECKING:
@@ -113,7 +110,7 @@ def _add_evaluate(commands: "_Commands") -> argparse.ArgumentParser:
     command = commands.add_parser("evaluate", help="predict annotated photos and score that")
     command.set_defaults(run=_evaluate)
     add = command.add_argument
-    add("model", metavar="MODEL", help=_MODEL)
+    add("model", metavar="MODEL", help=MODEL)
     _add_data(command)
     add("--images", required=True, type=Path, metavar="DIR", help="folder of the images")
     add(

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from posedistill.cli_options import MODEL, add_following, add_max_pixels, add_network
 from posedistill.cli_report import report, shown
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ def add_bulk(commands: "argparse._SubParsersAction[_Parser]") -> _Parser:
 def _add_network(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("what runs")
     add = group.add_argument
-    add("--model", default="wholebody-t", help="as `predict` takes it; default %(default)s")
-    add("--spec", metavar="NAME", help="as `predict` takes it")
+    add("--model", default="wholebody-t", help=f"{MODEL}; default %(default)s")
     people = group.add_mutually_exclusive_group()
     people.add_argument("--detector", metavar="NAME|FILE|none", help="as `predict` takes it")
     people.add_argument(
@@ -67,24 +67,13 @@ def _add_network(command: argparse.ArgumentParser) -> None:
         help="take each whole image as one person",
     )
     add("--det-score", type=float, metavar="S", help="take no box of the detector below")
-    add("--flip-test", action="store_true", help="also run each crop mirrored and take the mean")
-    add("--device", default="auto", metavar="NAME", help="as `predict` takes it")
-    add("--strict-device", action="store_true", help="fail where that device cannot be had")
-    add("--max-pixels", type=int, metavar="N", help="refuse images of more")
+    add_network(group)
+    add_max_pixels(group)
 
 
 def _add_videos(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("of videos alone")
-    add = group.add_argument
-    add(
-        "--detect-every",
-        type=int,
-        default=1,
-        metavar="K",
-        help="detect in one frame of K, follow the persons between; default 1",
-    )
-    add("--one-person", action="store_true", help="follow the surest person alone")
-    add("--no-track", action="store_true", help="give no ids, and do not smooth")
+    add_following(group)
 
 
 def _add_cluster(command: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from posedistill.cli_options import MODEL, add_following, add_max_pixels, add_network
 from posedistill.cli_poses import FORMAT_NAMES
 
 if TYPE_CHECKING:
@@ -13,10 +14,6 @@ _Parser = TypeVar("_Parser", bound=argparse.ArgumentParser)
 _INPUT = (
     "image and video files, folders of them, webcams as webcam:0, and streams as rtsp://... or "
     "http://..."
-)
-_MODEL = (
-    "run folder, .safetensors or .onnx file, name of an embedded model, or of a published one "
-    "(see `posedistill models list`)"
 )
 
 
@@ -28,7 +25,7 @@ def add_predict(commands: "argparse._SubParsersAction[_Parser]") -> _Parser:
     command.set_defaults(run=_predict)
     add = command.add_argument
     add("inputs", nargs="+", metavar="INPUT", help=_INPUT)
-    add("--model", default="wholebody-t", help=f"{_MODEL}; default %(default)s")
+    add("--model", default="wholebody-t", help=f"{MODEL}; default %(default)s")
     add("--out", required=True, type=Path, metavar="DIR", help="where the results go")
     _add_people(command)
     _add_network(command)
@@ -80,24 +77,7 @@ def _add_people(command: argparse.ArgumentParser) -> None:
 def _add_network(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("what runs")
     add = group.add_argument
-    add(
-        "--spec",
-        metavar="NAME",
-        help="for an .onnx file without a description of its own: the published model it is",
-    )
-    add("--flip-test", action="store_true", help="also run each crop mirrored and take the mean")
-    add(
-        "--device",
-        default="auto",
-        metavar="NAME",
-        help="cpu, cuda, tensorrt, rocm, directml, coreml or openvino, also as cuda:1; default "
-        "the best there is",
-    )
-    add(
-        "--strict-device",
-        action="store_true",
-        help="fail where that device cannot be had, instead of taking the next best",
-    )
+    add_network(group)
     add("--threads", type=int, metavar="N", help="of each network on the CPU")
 
 
@@ -122,12 +102,7 @@ def _add_pictures(command: argparse.ArgumentParser) -> None:
         help="controlnet: short side of the picture, both sides rounded to 64s; as the photo "
         "without it",
     )
-    add(
-        "--max-pixels",
-        type=int,
-        metavar="N",
-        help="refuse images of more, which may be made to fill the memory",
-    )
+    add_max_pixels(group)
 
 
 def _add_files(command: argparse.ArgumentParser) -> None:
@@ -147,25 +122,13 @@ def _add_files(command: argparse.ArgumentParser) -> None:
 def _add_videos(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("of videos alone")
     add = group.add_argument
-    add(
-        "--detect-every",
-        type=int,
-        default=1,
-        metavar="K",
-        help="detect in one frame of K, follow the persons between; default 1",
-    )
-    add(
-        "--one-person",
-        action="store_true",
-        help="follow the surest person alone; without --detector from the whole image",
-    )
+    add_following(group)
     add(
         "--smooth",
         choices=["one-euro", "offline", "none"],
         help="one-euro: as the frames come, the default; offline: without lag, reads the file "
         "twice",
     )
-    add("--no-track", action="store_true", help="give no ids, and do not smooth")
     add("--no-audio", action="store_true", help="write the video without sound")
 
 

@@ -6,7 +6,8 @@ OpenCV's own limit holds: 2**30 pixels, or the environment variable OPENCV_IO_MA
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -239,10 +240,37 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     ...     Path(folder, "note.txt").read_text()
     'whole'
     """
+    with _replacing(Path(path)) as partial:
+        partial.write_bytes(data)
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a path to write to; the file takes its own name when the block ends well.
+
+    Raises FileNotFoundError where the folder is missing and ValueError where the path is a folder.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with whole_file(f"{folder}/note.txt") as partial:
+    ...         _ = partial.write_text("whole")
+    ...     Path(folder, "note.txt").read_text()
+    'whole'
+    """
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; expected a name for the file")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no such folder: {path.parent}")
+    with _replacing(path) as partial:
+        yield partial
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{uuid4().hex}.part")
     try:
-        partial.write_bytes(data)
+        yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

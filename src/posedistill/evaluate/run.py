@@ -15,7 +15,7 @@ from posedistill.evaluate.truth import read_truth
 from posedistill.runtime.estimator import Estimator
 from posedistill.runtime.session import Session
 
-_READERS = {"wholebody133": read_wholebody, "coco17": read_coco, "mpii16": read_mpii}
+READERS = {"wholebody133": read_wholebody, "coco17": read_coco, "mpii16": read_mpii}
 
 
 def evaluate(  # house rule: what defines a score is named at one place
@@ -46,7 +46,7 @@ def evaluate(  # house rule: what defines a score is named at one place
     skeleton = session.spec.skeleton
     _check(skeleton, boxes)
     truth = read_truth(annotations, skeleton=skeleton)
-    dataset = _READERS[skeleton](annotations, images_dir)
+    dataset = READERS[skeleton](annotations, images_dir)
     if boxes is None:
         places = annotated_boxes(dataset)
     else:
@@ -60,9 +60,9 @@ def evaluate(  # house rule: what defines a score is named at one place
 
 
 def _check(skeleton: str, boxes: Path | None) -> None:
-    if skeleton not in _READERS:
+    if skeleton not in READERS:
         raise ValueError(
-            f"the model gives {skeleton}; only models of {', '.join(_READERS)} can be scored"
+            f"the model gives {skeleton}; only models of {', '.join(READERS)} can be scored"
         )
     if skeleton != "mpii16":
         require_faster_coco_eval()

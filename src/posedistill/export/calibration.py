@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,21 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posedistill.crop import box_matrices, crop_boxes
-from posedistill.datasets.coco import read_coco
 from posedistill.datasets.instance import PoseDataset
-from posedistill.datasets.mpii import read_mpii
-from posedistill.datasets.wholebody import read_wholebody
 from posedistill.evaluate.boxes import annotated_boxes
+from posedistill.evaluate.run import READERS
 from posedistill.media import read_image
 from posedistill.spec import Spec
 
 Crops = NDArray[np.uint8]
 ENOUGH = 256  # people; ranges of values hardly grow beyond
-_READERS: dict[str, Callable[[Path, Path], PoseDataset]] = {
-    "wholebody133": read_wholebody,
-    "coco17": read_coco,
-    "mpii16": read_mpii,
-}
 _DEMO = Path(__file__).parent.parent / "assets" / "demo"
 _DEMO_SIZES = (0.8, 1.0, 1.25)  # boxes of the bundled photos, narrower and wider
 _logger = logging.getLogger(__name__)
@@ -78,10 +71,10 @@ def demo_crops(spec: Spec, *, size: float = 1.0) -> Crops:
 
 
 def _labelled_crops(spec: Spec, photos: LabelledPhotos) -> Crops:
-    if spec.skeleton not in _READERS:
-        known = ", ".join(_READERS)
+    if spec.skeleton not in READERS:
+        known = ", ".join(READERS)
         raise ValueError(f"the model gives {spec.skeleton}; annotations can be read for {known}")
-    dataset = _READERS[spec.skeleton](photos.annotations, photos.images_dir)
+    dataset = READERS[spec.skeleton](photos.annotations, photos.images_dir)
     people = list(_people(dataset))
     if not people:
         raise ValueError(f"{photos.annotations} lists no labelled person; calibration needs some")

@@ -20,8 +20,8 @@ from posedistill.formats.json_records import (
     tracked_record,
     write_array,
 )
-from posedistill.formats.whole_file import whole_file
 from posedistill.json_file import entry, number, numbers, read_json, shortest
+from posedistill.media import whole_file
 from posedistill.poses import Poses
 from posedistill.skeleton import Skeleton
 

@@ -21,8 +21,8 @@ from posedistill.formats.json_records import (
     write_array,
 )
 from posedistill.formats.person_rows import PersonRow, images_of_rows, skeleton_of
-from posedistill.formats.whole_file import whole_file
 from posedistill.json_file import entry, number, numbers, optional_entry, read_json, shortest
+from posedistill.media import whole_file
 from posedistill.poses import Poses, person_score
 from posedistill.skeleton import Skeleton
 

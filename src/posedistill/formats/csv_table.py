@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from posedistill.formats.image_poses import ImagePoses, checked
 from posedistill.formats.json_records import ImageEntries
 from posedistill.formats.person_rows import PersonRow, images_of_rows
-from posedistill.formats.whole_file import whole_file
 from posedistill.json_file import numbers, shortest
+from posedistill.media import whole_file
 from posedistill.poses import Poses
 from posedistill.skeleton import Skeleton
 

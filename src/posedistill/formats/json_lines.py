@@ -10,7 +10,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -24,8 +23,8 @@ from posedistill.formats.json_records import (
     read_person,
     tracked_record,
 )
-from posedistill.formats.whole_file import whole_file
 from posedistill.json_file import entry, number, numbers, shortest
+from posedistill.media import whole_file
 from posedistill.poses import Poses
 from posedistill.skeleton import Skeleton
 
@@ -113,12 +112,7 @@ class JsonLines:
     def __enter__(self) -> "JsonLines":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posedistill.formats.image_poses import ImagePoses, checked
-from posedistill.formats.whole_file import whole_file
+from posedistill.media import whole_file
 from posedistill.poses import Poses
 from posedistill.skeleton import Skeleton
 

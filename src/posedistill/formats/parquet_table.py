@@ -23,8 +23,8 @@ from posedistill.formats.json_records import (
     read_person,
 )
 from posedistill.formats.person_rows import PersonRow, images_of_rows
-from posedistill.formats.whole_file import whole_file
 from posedistill.json_file import entry, number, numbers, optional_entry
+from posedistill.media import whole_file
 from posedistill.poses import Poses
 from posedistill.skeleton import Skeleton
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -117,12 +116,7 @@ class Estimator:
     def __enter__(self) -> "Estimator":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _people(  # house rule: as a call takes them

@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -96,12 +95,7 @@ class OnnxSession:
     def __enter__(self) -> "OnnxSession":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import islice
 from threading import Condition, Thread
 from time import perf_counter
-from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -131,12 +130,7 @@ class Stages:
             if pump.error is not None:
                 raise pump.error
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Iterator
 from threading import Condition, Thread
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -128,13 +127,7 @@ class Camera:
         """Give the camera itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close it."""
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

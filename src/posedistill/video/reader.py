@@ -5,7 +5,6 @@ import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Any
 
 import cv2
@@ -117,13 +116,7 @@ class VideoReader:
         """Give the reader itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close it."""
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
