@@ -26,10 +26,10 @@ PEOPLE = DrawnPeople(4, size=96)
 
 
 @cache
-def _teacher(folder: Path) -> Path:
+def _teacher(folder: Path, model: str) -> Path:
     torch.manual_seed(0)
-    save(build("rtmpose-n", "wholebody133", SIZE_WH), folder / "teacher.safetensors")
-    return folder / "teacher.safetensors"
+    save(build(model, "wholebody133", SIZE_WH), folder / f"{model}.safetensors")
+    return folder / f"{model}.safetensors"
 
 
 def _stand_in(name: str) -> str:
@@ -42,7 +42,7 @@ def _stand_in(name: str) -> str:
     return "cspnext-n-heatmap" if name.endswith("-heatmap") else "rtmpose-n"
 
 
-def _small(recipe: Recipe, teacher: Path) -> Recipe:
+def _small(recipe: Recipe, teachers: Path) -> Recipe:
     """Keep all that a recipe says but the size of its models, its data and its teacher."""
     model = replace(
         recipe.model,
@@ -57,7 +57,9 @@ def _small(recipe: Recipe, teacher: Path) -> Recipe:
     if isinstance(recipe.objective, OnlineConfig):
         branches = tuple(map(_stand_in, recipe.objective.branches))
         return replace(recipe, objective=replace(recipe.objective, branches=branches))
-    return replace(recipe, objective=replace(recipe.objective, teacher=str(teacher)))
+    kind = "cspnext-n-heatmap" if model.name.endswith("-heatmap") else "rtmpose-n"
+    teacher = str(_teacher(teachers, kind))
+    return replace(recipe, objective=replace(recipe.objective, teacher=teacher))
 
 
 def _batch(recipe: Recipe, codec: Codec, epoch: int) -> Batch:
@@ -73,8 +75,8 @@ def _batch(recipe: Recipe, codec: Codec, epoch: int) -> Batch:
 
 
 @pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _teacher(tmp_path_factory.mktemp("teacher"))
+def teachers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("teachers")
 
 
 @cache  # many recipes differ in nothing but what is made small here
@@ -100,8 +102,8 @@ def _take_steps(recipe: Recipe) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_takes_a_first_and_a_last_step(name: str, teacher: Path) -> None:
-    _take_steps(replace(_small(get(name), teacher), name="small", expected=""))
+def test_a_recipe_takes_a_first_and_a_last_step(name: str, teachers: Path) -> None:
+    _take_steps(replace(_small(get(name), teachers), name="small", expected=""))
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -75,6 +75,12 @@ class Heatmap:
         """Give the size of a map."""
         return self.input_size_wh[0] // self.stride, self.input_size_wh[1] // self.stride
 
+    @property
+    def cell_size_xy(self) -> tuple[float, float]:
+        """Give the input pixels between two cells along x and y, as targets are encoded."""
+        x, y = self._pixels_per_cell(decoding=False).tolist()
+        return x, y
+
     def encode(
         self, keypoints: NDArray[np.floating], visible: NDArray[np.floating]
     ) -> tuple[Floats, Floats]:

@@ -4,7 +4,17 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 
-from posedistill.recipes import distil, drawn, dwpose, okd_rtmpose, okdhp, people, pruned, rtmpose
+from posedistill.recipes import (
+    distil,
+    drawn,
+    dwpose,
+    embedded,
+    okd_rtmpose,
+    okdhp,
+    people,
+    pruned,
+    rtmpose,
+)
 from posedistill.recipes.dwpose import STUDENTS
 from posedistill.train.recipe import Recipe
 
@@ -63,6 +73,12 @@ RECIPES: dict[str, Callable[[], Recipe]] = _by_name(
     partial(people.supervised, "s"),
     people.stage_one,
     people.stage_two,
+    embedded.teacher,
+    *(
+        partial(make, size)
+        for size in embedded.STUDENTS
+        for make in (embedded.heatmaps, embedded.stage_one, embedded.stage_two)
+    ),
     partial(drawn.pretrain, "t"),
     partial(drawn.pretrain, "n"),
     partial(drawn.supervised, "t"),

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from posedistill.codecs import SimCC
+from posedistill.codecs import Heatmap, SimCC
 from posedistill.skeleton import Skeleton
 from posedistill.spec import Spec
+from posedistill.teachers.marginals import Marginals
 from posedistill.teachers.resample import check_aspect, positions_xy, resize, sample_at
 from posedistill.teachers.teacher import Answer, Teacher
 
@@ -58,15 +59,16 @@ class Fitted:
     """Let a teacher answer a student's crops, on the student's bins or cells.
 
     Crops are resized where the input sizes differ, logits interpolated linearly where the grids
-    do, and joints matched by name. Features are kept of a single teacher of the same input size.
+    do, and joints matched by name. A heatmap teacher tells a SimCC student the `Marginals` of its
+    maps. Features are kept of a single teacher of the same input size.
 
     Attributes:
         joints: (M,) indices of the student's joints that the logits (B, M, ...) speak of; None
             where they speak of all.
         channels: of the last feature map; None where there are no features for the student.
 
-    Raises ValueError when codecs are of two kinds, sizes differ in aspect by more than a
-    twentieth, or no joint is shared.
+    Raises ValueError when a SimCC teacher is to teach heatmaps, sizes differ in aspect by more than
+    a twentieth, or no joint is shared.
 
     >>> from posedistill.models import build
     >>> from posedistill.teachers.frozen import Frozen
@@ -132,10 +134,10 @@ class _Voice:
 
     def __init__(self, teacher: Teacher, spec: Spec) -> None:
         own = teacher.spec
-        if own.codec.name != spec.codec.name:
+        if isinstance(own.codec, SimCC) and isinstance(spec.codec, Heatmap):
             raise ValueError(
-                f"the teacher gives {own.codec.name}, the student {spec.codec.name}; "
-                f"choose a teacher whose codec is {spec.codec.name} too"
+                "the teacher gives simcc, the student heatmap; a heatmap teacher can teach rows, "
+                "rows cannot teach maps: choose a teacher whose codec is heatmap too"
             )
         check_aspect(own.input_size_wh, spec.input_size_wh)
         source = Skeleton.get(own.skeleton).index_map(Skeleton.get(spec.skeleton))
@@ -148,7 +150,11 @@ class _Voice:
         self._source = None if own.skeleton == spec.skeleton else torch.from_numpy(source)
         self._teacher = teacher
         self._size_wh = None if own.input_size_wh == spec.input_size_wh else own.input_size_wh
-        self._positions_xy = positions_xy(own.codec, spec.codec)
+        self._marginals: Marginals | None = None
+        if isinstance(own.codec, Heatmap) and isinstance(spec.codec, SimCC):
+            self._marginals = Marginals(own.codec, spec.codec)
+        else:
+            self._positions_xy = positions_xy(own.codec, spec.codec)
 
     def answer(self, images: Tensor) -> Answer:
         if self._size_wh is not None:
@@ -162,6 +168,8 @@ class _Voice:
         return logits[:, self._source[self.taught].to(logits.device)]
 
     def _on_grid(self, logits: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        if self._marginals is not None:
+            return self._marginals(logits[0])
         x, y = self._positions_xy
         if isinstance(self._teacher.spec.codec, SimCC):
             return sample_at(logits[0], x, -1), sample_at(logits[1], y, -1)

@@ -19,6 +19,7 @@ _HALF_BODY_MIN_VISIBLE = 9
 _HALF_BODY_PADDING = 1.5
 _REDUCTIONS = (8, 4, 2)
 _KERNELS = (3, 5, 7)
+_COARSEST = 0.2
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class AugmentConfig:
             probability rotation_probability. All three are drawn from a normal distribution cut
             off at one sigma.
         hsv: largest change of hue, saturation and value.
+        grey: probability of a grey picture. coarse: of one with as little detail as a crop of a
+            person a fifth to the whole of the input's size has. Neither is of the reference.
         reduced: decode large JPEGs no finer than a crop needs. Faster for large photos; the crops
             are smoother than those that a deployed model sees.
     """
@@ -47,6 +50,8 @@ class AugmentConfig:
     blur: float = 0.1
     median_blur: float = 0.1
     dropout: float = 1.0
+    grey: float = 0.0
+    coarse: float = 0.0
     reduced: bool = False
 
 
@@ -155,7 +160,8 @@ def _finish(
     config: AugmentConfig,
     rng: np.random.Generator,
 ) -> Sample:
-    crop = _drop_rectangle(_blur(_shift_hsv(crop, config, rng), config, rng), config, rng)
+    crop = _blur(_shift_hsv(crop, config, rng), config, rng)
+    crop = _drop_rectangle(_coarsen(_turn_grey(crop, config, rng), config, rng), config, rng)
     return Sample(
         image=crop.transpose(2, 0, 1),
         keypoints=transform_points(placement.keypoints, placement.matrix),
@@ -171,6 +177,37 @@ def _cut_normal(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
     return values
 
 
+def half_body_boxes(
+    instance: Instance, skeleton: Skeleton
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """Give the boxes of the upper and the lower body of a person, centre and padded size each.
+
+    Gives (4,) pixels each, or None for a half with too few labelled joints to go by: in all 9,
+    above 2, below 3. The box of joints on one line has no area.
+
+    >>> from posedistill.datasets.drawn import DrawnPeople
+    >>> people = DrawnPeople(2, size=64)
+    >>> upper, lower = half_body_boxes(people.instances[1], people.skeleton)
+    >>> bool(upper[1] < lower[1])
+    True
+    """
+    visible = instance.visible > 0
+    upper = [index for index in skeleton.upper if visible[index]]
+    lower = [index for index in skeleton.lower if visible[index]]
+    if visible.sum() < _HALF_BODY_MIN_VISIBLE:
+        return None, None
+    return (
+        _half_box(instance, upper) if len(upper) >= 2 else None,
+        _half_box(instance, lower) if len(lower) >= 3 else None,
+    )
+
+
+def _half_box(instance: Instance, joints: list[int]) -> NDArray[np.float64]:
+    points = instance.keypoints[joints].astype(np.float64)
+    extent = points.max(axis=0) - points.min(axis=0)
+    return np.concatenate([points.mean(axis=0), extent * _HALF_BODY_PADDING])
+
+
 def _half_body(
     instance: Instance,
     skeleton: Skeleton,
@@ -179,18 +216,12 @@ def _half_body(
     scale: NDArray[np.floating],
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    visible = (instance.visible > 0).tolist()
-    upper = [index for index in skeleton.upper if visible[index]]
-    lower = [index for index in skeleton.lower if visible[index]]
+    upper, lower = half_body_boxes(instance, skeleton)
     prefers_upper = rng.random() < 0.7
-    if sum(visible) < _HALF_BODY_MIN_VISIBLE or (len(upper) < 2 and len(lower) < 3):
+    chosen = upper if upper is not None and (prefers_upper or lower is None) else lower
+    if chosen is None or chosen[2:].min() <= 0:
         return center, scale
-    use_upper = len(upper) >= 2 and (prefers_upper or len(lower) < 3)
-    points = instance.keypoints[upper if use_upper else lower].astype(np.float64)
-    extent = points.max(axis=0) - points.min(axis=0)
-    if extent.min() <= 0:
-        return center, scale
-    return points.mean(axis=0), extent * _HALF_BODY_PADDING
+    return chosen[:2], chosen[2:]
 
 
 def _vary_box(
@@ -239,6 +270,26 @@ def _blur(
     if does_median:
         crop = np.asarray(cv2.medianBlur(crop, second), np.uint8)
     return crop
+
+
+def _turn_grey(
+    crop: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    if not config.grey or rng.random() >= config.grey:  # no draw where there is nothing to decide
+        return crop
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
+
+
+def _coarsen(
+    crop: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    if not config.coarse or rng.random() >= config.coarse:
+        return crop
+    h, w = crop.shape[:2]
+    part = rng.uniform(_COARSEST, 1.0)
+    small_wh = max(round(w * part), 1), max(round(h * part), 1)
+    small = cv2.resize(crop, small_wh, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (w, h), interpolation=cv2.INTER_LINEAR))
 
 
 def _drop_rectangle(

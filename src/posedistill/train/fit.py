@@ -2,11 +2,11 @@
 
 import logging
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader
 
 from posedistill.datasets.joint import samples_per_epoch
 from posedistill.evaluate.predictions import read_predictions
@@ -29,6 +29,8 @@ from posedistill.train.optim import learning_rate
 from posedistill.train.preflight import Ready, prepare
 from posedistill.train.progress import Progress
 from posedistill.train.recipe import Recipe
+from posedistill.train.resident import read_people
+from posedistill.train.resident_batches import ResidentBatches, Variation
 from posedistill.train.run_folder import RunFolder
 from posedistill.train.sheet import PredictionSheet
 
@@ -125,24 +127,35 @@ def _resume(run: _Run) -> None:
         logger.info("resumed %s at step %d", run.folder.path, run.step)
 
 
-def _loader(run: _Run, plan: _Plan) -> "DataLoader[Batch]":
+def _loader(run: _Run, plan: _Plan) -> Iterable[Batch]:
     recipe, fabric = run.recipe, run.learner.fabric
-    samples = TrainSamples(
-        run.ready.data,
-        run.learner.objective.deployable().spec.codec,
-        seed=recipe.seed,
-        early=recipe.augment,
-        late=recipe.late_augment if recipe.late_epochs else recipe.augment,
-        late_epoch=recipe.epochs - recipe.late_epochs,
-        views=recipe.views,
-    )
+    codec = run.learner.objective.deployable().spec.codec
+    late = recipe.late_augment if recipe.late_epochs else recipe.augment
+    late_epoch = recipe.epochs - recipe.late_epochs
     keys = KeyBatches(
-        samples.data,
+        run.ready.data,
         recipe.batch_size,
         seed=recipe.seed,
         steps=range(run.step, max(run.step, plan.stop_at)),
         rank=fabric.global_rank,
         world_size=fabric.world_size,
+        views=recipe.views,
+    )
+    if recipe.resident:
+        return ResidentBatches(
+            read_people(run.ready.data, codec.input_size_wh, device=fabric.device),
+            codec,
+            run.ready.data.skeleton,
+            Variation(recipe.augment, late, late_epoch, recipe.seed),
+            keys,
+        )
+    samples = TrainSamples(
+        run.ready.data,
+        codec,
+        seed=recipe.seed,
+        early=recipe.augment,
+        late=late,
+        late_epoch=late_epoch,
         views=recipe.views,
     )
     readable = ReadableSamples(samples, log=run.unreadable)

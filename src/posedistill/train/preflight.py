@@ -114,6 +114,11 @@ def _number_problems(recipe: Recipe, processes: int) -> list[str]:
         for name, least in sorted(_AT_LEAST.items())
         if getattr(recipe, name) < least
     ]
+    if recipe.resident and (recipe.views or _keeps_answers(recipe)):
+        problems.append(
+            "resident people are drawn anew in every step, so that nothing can be kept of them: "
+            "--set resident=false, or leave out views, teacher_cache and cached_views"
+        )
     if recipe.late_epochs > recipe.epochs:
         problems.append(
             f"late_epochs is {recipe.late_epochs}, more than epochs, {recipe.epochs}: "
@@ -132,6 +137,11 @@ def _number_problems(recipe: Recipe, processes: int) -> list[str]:
     if recipe.optim.lr <= 0:
         problems.append(f"optim.lr is {recipe.optim.lr}; expected more than 0: --set lr=0.004")
     return problems
+
+
+def _keeps_answers(recipe: Recipe) -> bool:
+    objective = recipe.objective
+    return bool(getattr(objective, "teacher_cache", "") or getattr(objective, "cached_views", 0))
 
 
 def _model_problems(config: ModelConfig) -> list[str]:

@@ -21,6 +21,7 @@ from posedistill.train.data import (
     DrawnData,
     HalpeData,
     MpiiData,
+    SynthData,
     UnlabelledData,
     WholeBodyData,
 )
@@ -38,6 +39,7 @@ DataConfig = (
     | MpiiData
     | JointData
     | DrawnData
+    | SynthData
     | UnlabelledData
 )
 
@@ -75,6 +77,8 @@ class Recipe:
         evaluate_every, save_every: epochs between evaluations, steps between saved states.
         best_by: validation figure that picks the best model; of errors (``face/NME``) the lowest.
         views: 0 varies each sample anew in every epoch; k > 0 takes k variations in turn.
+        resident: keep a wide crop of every person in the memory of the device and vary it there,
+            see `posedistill.train.resident`; num_workers then counts nothing.
         compile: run the network through torch.compile. channels_last: memory layout of images.
         max_bad_steps: how many steps whose loss or gradient is not finite are left out before the
             run stops; 0 stops at the first.
@@ -98,6 +102,7 @@ class Recipe:
     save_every: int = 500
     best_by: str = "whole/AP"
     views: int = 0
+    resident: bool = False
     compile: bool = False
     channels_last: bool = True
     max_bad_steps: int = 0
