@@ -4,6 +4,7 @@ For small networks on a fast device the loader's processes are what a step waits
 people fit into the device's memory (one MiB each at an input of 192x256), they need none.
 """
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -70,7 +71,7 @@ def read_people(
     input_size_wh: tuple[int, int],
     *,
     device: torch.device,
-    threads: int = 8,
+    threads: int | None = None,
 ) -> People:
     """Cut a wide crop of every person of a data set and keep it on a device.
 
@@ -83,7 +84,9 @@ def read_people(
     _check_memory(len(firsts) * 3 * side * side, device)
     images = torch.empty((len(firsts), 3, side, side), dtype=torch.uint8, device=device)
     kept: list[_Kept] = []
-    for index, one in enumerate(_cut_all(data, firsts, input_size_wh, threads=threads)):
+    for index, one in enumerate(
+        _cut_all(data, firsts, input_size_wh, threads=threads or os.cpu_count() or 1)
+    ):
         images[index] = torch.from_numpy(one.image).permute(2, 0, 1).to(device)
         kept.append(one._replace(image=one.image[:0]))
     parts = (
