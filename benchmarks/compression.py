@@ -1,4 +1,4 @@
-"""Print what smaller files cost: size, speed, shift and scores, the tables of docs/compression.md.
+"""Print what smaller files cost: size, speed, shift and scores, and the goals for int8.
 
     python benchmarks/compression.py --data people/annotations/val.json --images people/images
     python benchmarks/compression.py --model runs/student --prune 0.3 --data ... --images ...
@@ -11,6 +11,7 @@ before it is trained on.
 import argparse
 import json
 import logging
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `benchmarks`
+
+from benchmarks.goals import Goal, print_goals
 from posedistill.evaluate.report import Report
 from posedistill.evaluate.run import evaluate
 from posedistill.export.calibration import LabelledPhotos, calibration_crops
@@ -31,15 +35,20 @@ _HEADINGS = (
     *("whole AP", "body AP"),
     *(name.replace("_", " ").replace("/", " ") for name in _PCK),
 )
+_INT8_LIMIT = (
+    "what is not a product of 8-bit numbers: activations, attention, norms and the layers that are "
+    "left in float"
+)
 
 
 class Row(NamedTuple):
-    """Hold one file: its name, what it is against the first, and its scores."""
+    """Hold one file: its name, what it is against the first, its scores, and how it was made."""
 
     name: str
     num_bytes: int
     effect: Effect | None
     scores: Report
+    choice: str = ""
 
 
 def main() -> None:
@@ -65,6 +74,26 @@ def main() -> None:
         if arguments.prune is not None:
             rows.append(_pruned(arguments.model, arguments.prune, photos=photos, folder=folder))
     print(_table(rows))
+    for row in rows:
+        if row.choice:
+            print(f"\nWhat was made of each layer for {row.name}:\n\n```\n{row.choice}\n```")
+    print_goals(_goals(rows[0], next(row for row in rows if row.name == "int8")))
+
+
+def _goals(whole: Row, int8: Row) -> list[Goal]:
+    assert int8.effect is not None
+    goals = []
+    for crops, ratio in int8.effect.speed_ratios.items():
+        name, measured = f"int8, crops a call: {crops}", f"{ratio:.2f} times as fast"
+        goals.append(Goal(name, "1.6 times as fast or more", measured, ratio >= 1.6, _INT8_LIMIT))
+    losses = {
+        name: whole.scores.scores[name] - int8.scores.scores[name]
+        for name in ("whole/AP", "body/AP")
+        if name in whole.scores.scores
+    }
+    worst = max(losses, key=losses.__getitem__)
+    measured = f"{losses[worst]:+.2f} ({worst.replace('/', ' ')})"
+    return [*goals, Goal("int8, AP lost", "under 1", measured, losses[worst] < 1)]
 
 
 def _subset(data: Path, count: int, folder: Path) -> Path:
@@ -100,9 +129,8 @@ def _rows(  # house rule: what, on what, and where
     for kind in KINDS:
         out = folder / f"{kind}.onnx"
         done = compress(source, out, kind=kind, spec=spec, photos=photos, force=True)
-        if done.choice is not None:
-            print(f"```\n{done.choice}\n```\n")
-        yield Row(kind, out.stat().st_size, done.effect, _score(out, photos))
+        choice = "" if done.choice is None else str(done.choice)
+        yield Row(kind, out.stat().st_size, done.effect, _score(out, photos), choice)
 
 
 def _score(file: Path, photos: LabelledPhotos) -> Report:
@@ -120,10 +148,10 @@ def _pruned(model: str, ratio: float, *, photos: LabelledPhotos, folder: Path) -
     whole = load(model)
     pruned = prune(whole, ratio)
     report = measure_pruned(whole, pruned, crops=calibration_crops(whole.spec, photos))
-    print("```\n" + "\n".join(str(report).splitlines()[:2]) + "\n```\n")
     file = folder / "pruned.onnx"
     export_onnx(pruned, file)
-    return Row(f"pruned {ratio}", file.stat().st_size, report.effect, _score(file, photos))
+    made = "\n".join(str(report).splitlines()[:2])
+    return Row(f"pruned {ratio}", file.stat().st_size, report.effect, _score(file, photos), made)
 
 
 def _table(rows: Iterable[Row]) -> str:

@@ -4,10 +4,10 @@
 
 prints, for each network and number of persons in an image of 1280x720, the median milliseconds a
 person of crop, network and decode, and how many persons a second more than each peer; then the time
-of decoding 64 persons. All run in turns in one process on the same boxes with the same threads.
-RTMPose 256x192 has weights made from names; peers run the file in the published format (normalised
-float crops), ours that and its own format (uint8 crops). rtmlib is installed into a folder of its
-own. For the memory over many frames see `benchmarks/memory.py`.
+of decoding 64 persons, and the goals. All run in turns in one process on the same boxes with the
+same threads. RTMPose 256x192 has weights made from names; peers run the file in the published
+format (normalised float crops), ours that and its own format (uint8 crops). rtmlib is installed
+into a folder of its own. For the memory over many frames see `benchmarks/memory.py`.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `benchmarks` and `tests`
 
+from benchmarks.goals import Goal, print_goals
 from benchmarks.inference_models import SIZES, Files, export_models
 from benchmarks.inference_peers import OneByOne, Ours, Rtmlib, Runner, Split, install_rtmlib
 from posedistill.codecs import SimCC
@@ -33,6 +34,7 @@ OURS, OURS_PUBLISHED = "posedistill, own file", "posedistill, published file"
 RTMLIB, ONE_BY_ONE = "rtmlib", "one by one"
 _PHOTO = Path(__file__).resolve().parents[1] / "src/posedistill/assets/demo/grace_hopper.jpg"
 _IMAGE_WH = (1280, 720)
+_GOAL_SIZE = "t"  # of the network that the goals are about
 _CALLS_PER_TURN = 16  # persons that a turn has at least, so that one person is no single call
 
 
@@ -45,16 +47,19 @@ def main() -> None:
     if reason is not None:
         print(f"without rtmlib: {reason}", file=sys.stderr)
     image = np.asarray(cv2.resize(read_image(_PHOTO), _IMAGE_WH), np.uint8)
+    goals: list[Goal] = []
     for size in arguments.models:
         runners = _runners(files[size], arguments.threads, has_rtmlib=reason is None)
-        print(f"\nRTMPose-{size} 256x192, {arguments.threads} threads")
+        print(f"\nRTMPose-{size} 256x192, {arguments.threads} threads;", end=" ")
         print(f"keypoints within 1 px of {ONE_BY_ONE}: {_agreement(runners, image)}\n")
         print("| persons | | crop | network | decode | all but network | persons/s | ours / it |")
         print("| --: | --- | --: | --: | --: | --: | --: | --: |")
         for persons in arguments.persons:
             times = time_in_turns(runners, image, boxes(persons), rounds=arguments.rounds)
             _print_rows(times, persons)
-    _print_decoding(arguments.rounds, has_rtmlib=reason is None)
+            goals += _goals(times, persons) if size == _GOAL_SIZE else []
+    goals.append(_print_decoding(arguments.rounds, has_rtmlib=reason is None))
+    print_goals(goals)
 
 
 def _arguments() -> argparse.Namespace:
@@ -138,11 +143,33 @@ def _print_rows(taken: dict[str, Taken], persons: int) -> None:
         print(f"| {persons} | {name} | {' | '.join(cells)} |", flush=True)
 
 
-def _print_decoding(rounds: int, *, has_rtmlib: bool) -> None:
+def _goals(taken: dict[str, Taken], persons: int) -> list[Goal]:
+    """Give the goals that are about so many persons in one image."""
+    ours, where = taken[OURS_PUBLISHED], f"RTMPose-{_GOAL_SIZE}, {persons} in an image"
+    goals = []
+    if persons == 16:
+        share = 1 - ours.parts.network / ours.total
+        name = f"all but the network, of the whole time; {where}"
+        goals.append(Goal(name, "under 8 %", f"{100 * share:.1f} %", share < 0.08))
+    if RTMLIB not in taken or persons not in (1, 16):
+        return goals
+    least = 1.5 if persons == 16 else 1.0
+    ratio, most = (taken[RTMLIB].total / seconds for seconds in (ours.total, ours.parts.network))
+    limit = f"if all but the network's own run took no time, it would be {most:.2f}"
+    name = f"persons/s, of rtmlib's with the same file; {where}"
+    goals.append(Goal(name, f"{least} or more", f"{ratio:.2f}", ratio >= least, limit))
+    return goals
+
+
+def _print_decoding(rounds: int, *, has_rtmlib: bool) -> Goal:
     rng = np.random.default_rng(0)
     x, y = (rng.standard_normal((64, 133, bins)).astype(np.float32) for bins in (384, 512))
     codec = SimCC((192, 256), (4.9, 5.66))
-    ways: dict[str, Callable[[], object]] = {"posedistill": lambda: codec.decode(x, y)}
+    ours, once = "posedistill", "reading the logits once, one thread"
+    ways: dict[str, Callable[[], object]] = {
+        ours: lambda: codec.decode(x, y),
+        once: lambda: (x.max(), y.max()),
+    }
     if has_rtmlib:
         from rtmlib.tools.pose_estimation.post_processings import (  # type: ignore[import-not-found]  # see `install_rtmlib`
             get_simcc_maximum,
@@ -156,8 +183,15 @@ def _print_decoding(rounds: int, *, has_rtmlib: bool) -> None:
             way()
             seconds[name].append(time.perf_counter() - start)
     print("\n| decoding 64 persons of 133 joints | ms, median | ms, fastest |\n| --- | --: | --: |")
+    medians = {name: 1e3 * float(np.median(times)) for name, times in seconds.items()}
     for name, times in seconds.items():
-        print(f"| {name} | {1e3 * np.median(times):.2f} | {1e3 * min(times):.2f} |")
+        print(f"| {name} | {medians[name]:.2f} | {1e3 * min(times):.2f} |")
+    limit = (
+        f"{(x.nbytes + y.nbytes) / 1e6:.0f} MB of logits come from memory; "
+        f"reading them once takes {medians[once]:.1f} ms"
+    )
+    found = medians[ours]
+    return Goal("decoding 64 persons", "under 2 ms", f"{found:.2f} ms", found < 2, limit)
 
 
 if __name__ == "__main__":

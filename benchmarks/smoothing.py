@@ -1,12 +1,14 @@
 """Measure how much smoothing takes off the trembling of keypoints, and what it costs in lag.
 
     python benchmarks/smoothing.py
+    python benchmarks/smoothing.py --clips first.mp4 second.mp4
     python benchmarks/smoothing.py --poses found.jsonl
     python benchmarks/smoothing.py --tune
 
 The motion is made up: sums of sines of human size and speed, at 30 frames/s, with the noise of an
 estimator, by part; all lengths are in sizes of the person (the square root of the box's area).
---poses also takes the poses of a real clip with ids and times, of which the jitter alone is known.
+--clips also takes real clips of one person through the embedded model, --poses the poses of a clip
+that have ids and times; of these the jitter alone is known.
 --tune shows how the parameters were chosen.
 """
 
@@ -22,14 +24,17 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `benchmarks`
 
+from benchmarks.goals import Goal, print_goals
 from posedistill.formats.table import FORMATS, format_of
 from posedistill.poses import Poses
+from posedistill.runtime.pipeline import Pipeline
 from posedistill.runtime.smoother import (
     PART_SMOOTHING,
     PartSmoothing,
     Smoother,
     smooth_track_offline,
 )
+from posedistill.runtime.video_stages import VideoSettings
 from posedistill.skeleton import Skeleton
 
 Floats = NDArray[np.float64]
@@ -178,8 +183,8 @@ def measure(smooth: Smooth, *, seed: int = 0) -> dict[str, dict[str, float]]:
     }
 
 
-def print_table() -> None:
-    """Print what each way of smoothing does to each part."""
+def print_table() -> list[Goal]:
+    """Print what each way of smoothing does to each part; give the goals."""
     measured = {
         "none": measure(unchanged),
         "one-euro": measure(online()),
@@ -189,8 +194,22 @@ def print_table() -> None:
     print(f"| part | smoothing | {' | '.join(columns)} |")
     print("|---|---" + "|---" * len(columns) + "|")
     for part, (name, values) in product(PARTS, measured.items()):
-        cells = [f"{values[column][part]:.2f}" for column in columns]
+        cells = [f"{round(values[column][part], 2) + 0.0:.2f}" for column in columns]  # no -0.00
         print(f"| {part} | {name} | {' | '.join(cells)} |")
+    return _goals(measured)
+
+
+def _goals(measured: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Goal]:
+    """Give the goals, each about the part that is farthest from it."""
+    before, online, offline = (measured[name] for name in ("none", "one-euro", "offline"))
+    goals = []
+    for name, after in (("while it runs", online), ("offline", offline)):
+        share = max(after["jitter"][part] / before["jitter"][part] for part in PARTS)
+        words = f"jitter of moving joints, of what it was, smoothed {name}"
+        goals.append(Goal(words, "half or less", f"{share:.2f}", share <= 0.5))
+    lag = max(online["lag"].values())
+    words = "lag of joints that swing once a second, smoothed while it runs"
+    return [*goals, Goal(words, "under one frame", f"{lag:.2f} frames", lag < 1)]
 
 
 def tune() -> None:
@@ -224,22 +243,29 @@ def _text(values: Mapping[str, Mapping[str, float]], part: str) -> str:
     return ", ".join(f"{column} {row[part]:.2f}" for column, row in values.items())
 
 
-def print_real(path: Path) -> None:
+def print_real(name: str, frames: Sequence[Poses], *, times_s: Floats) -> None:
     """Print the jitter of the poses of a real clip, before and after, by part."""
+    ways = {"none": unchanged, "one-euro": online(), "offline": offline()}
+    smoothed = [smooth(frames, times_s) for smooth in ways.values()]
+    for part in (part for part in PARTS if part in frames[0].skeleton.groups):
+        jitter = [_real_jitter(clip, part) for clip in smoothed]
+        if len(jitter[0]):
+            cells = [f"{100 * np.sqrt((values**2).mean()):.2f}" for values in jitter]
+            print(f"| {name} | {part} | {len(jitter[0])} | {' | '.join(cells)} |")
+
+
+def _read_poses(path: Path) -> tuple[list[Poses], Floats]:
     images = FORMATS[format_of(path)].read(path)
     times = [image.time_s for image in images if image.time_s is not None]
     if len(times) != len(images):
         raise ValueError(f"{path}: a frame has no time; expected the poses of a video")
-    frames, times_s = [image.poses for image in images], np.array(times)
-    print("\n| part | smoothing | points | jitter |\n|---|---|---|---|")
-    ways = (("none", unchanged), ("one-euro", online()), ("offline", offline()))
-    for name, smooth in ways:
-        smoothed = smooth(frames, times_s)
-        for part in (part for part in PARTS if part in frames[0].skeleton.groups):
-            jitter = _real_jitter(smoothed, part)
-            if len(jitter):
-                spread = 100 * np.sqrt((jitter**2).mean())
-                print(f"| {part} | {name} | {len(jitter)} | {spread:.2f} |")
+    return [image.poses for image in images], np.array(times)
+
+
+def _estimate(path: Path, pipeline: Pipeline) -> tuple[list[Poses], Floats]:
+    settings = VideoSettings(one_person=True, smooth="none")
+    done = list(pipeline.video(path, settings=settings))
+    return [one.poses for one in done], np.array([one.frame.time_s for one in done])
 
 
 def _real_jitter(frames: Sequence[Poses], part: str) -> Floats:
@@ -263,15 +289,24 @@ def _ids(poses: Poses) -> set[int]:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--poses", type=Path, help="poses of a clip, with ids and times")
-    parser.add_argument("--tune", action="store_true", help="try the parameters on a grid")
+    add = parser.add_argument
+    add("--clips", type=Path, nargs="+", default=[], help="clips of one person")
+    add("--poses", type=Path, nargs="+", default=[], help="poses of clips, with ids and times")
+    add("--tune", action="store_true", help="try the parameters on a grid")
     arguments = parser.parse_args()
     if arguments.tune:
         tune()
         return
-    print_table()
-    if arguments.poses is not None:
-        print_real(arguments.poses)
+    goals = print_table()
+    clips = {path.name: _read_poses(path) for path in arguments.poses}
+    with Pipeline(detector="none") as pipeline:
+        clips |= {path.name: _estimate(path, pipeline) for path in arguments.clips}
+    if clips:
+        print("\n| jitter in | part | points | none | one-euro | offline |")
+        print("|---|---|---|---|---|---|")
+    for name, (frames, times_s) in clips.items():
+        print_real(name, frames, times_s=times_s)
+    print_goals(goals)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `benchmarks`
+
+from benchmarks.goals import Goal, print_goals
 from posedistill.draw.overlay import draw_overlay
 from posedistill.runtime.pipeline import Pipeline
 from posedistill.runtime.stages import Stage, Stages, each
@@ -135,26 +138,34 @@ def print_speed(
     alone: Sequence[Alone], together_s: Sequence[float], arguments: argparse.Namespace
 ) -> None:
     """Print a row a stage, the whole, and what it reaches of the slowest stage."""
-    count = arguments.frames
-    print(f"{'stage':10} {'frames/s alone':>15} {'processors':>11}")
+    count, threads = arguments.frames, arguments.threads
+    print(
+        f"{count} frames, {arguments.model} on {threads} threads, detector {arguments.detector}\n"
+    )
+    print("| stage | frames/s alone | processors busy |\n| --- | --: | --: |")
     for stage in alone:
         rate, busy = count / stage.seconds, stage.processor_s / stage.seconds
-        print(f"{stage.name:10} {rate:15.1f} {busy:11.2f}")
+        print(f"| {stage.name} | {rate:.1f} | {busy:.2f} |")
     best_s, slowest_s = min(together_s), max(stage.seconds for stage in alone)
-    needed = sum(stage.processor_s for stage in alone) / slowest_s
+    needed, there = sum(stage.processor_s for stage in alone) / slowest_s, os.cpu_count() or 1
     runs = ", ".join(f"{count / seconds:.1f}" for seconds in together_s)
-    print(f"\ntogether: {count / best_s:.1f} frames/s (best of {runs})")
-    print(f"of the slowest stage alone: {slowest_s / best_s:.1%}; goal 95 %")
-    print(f"to overlap fully they need {needed:.2f} processors; there are {os.cpu_count()}")
+    print(f"| all together, best of {runs} | {count / best_s:.1f} | |")
+    share = slowest_s / best_s
+    limit = (
+        f"to work side by side as fast as alone the stages need {needed:.2f} processors, and there "
+        f"are {there}: {100 * min(there / needed, 1):.0f} % at most"
+    )
+    name = "a 720p video of one person, of the frames/s of its slowest stage alone"
+    print_goals([Goal(name, "95 % or more", f"{100 * share:.0f} %", share >= 0.95, limit)])
 
 
 def print_memory(clip: Path, pipeline: Pipeline, *, settings: VideoSettings, count: int) -> None:
     """Print the resident memory as frames go through, the clip again and again."""
-    print(f"\n{'frames':>8} {'resident MiB':>13}")
+    print("\n| frames | resident, MiB |\n| --: | --: |")
     step = max(count // 10, 1)
     for number, _ in enumerate(pipeline.video(_again_and_again(clip, count), settings=settings), 1):
         if number % step == 0:
-            print(f"{number:8d} {_resident_mib():13.1f}", flush=True)
+            print(f"| {number} | {_resident_mib():.1f} |", flush=True)
 
 
 def _again_and_again(clip: Path, count: int) -> Iterator[Frame]:

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
-TORCH_HALF = {"models", "losses", "teachers", "objectives", "train", "recipes", "export"}
+TORCH_HALF = {
+    "models",
+    "losses",
+    "teachers",
+    "objectives",
+    "train",
+    "detect",
+    "synth",
+    "recipes",
+    "export",
+}
 BLOCKED = ("torch", "lightning_fabric", "safetensors", "onnx", "onnxscript", "matplotlib")
 PEOPLE_IN_NUMPY = """
 import numpy as np

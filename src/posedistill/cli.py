@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from posedistill.cli_bulk import add_bulk
 from posedistill.cli_data import add_data
+from posedistill.cli_detect import add_detect
 from posedistill.cli_doctor import add_doctor
 from posedistill.cli_export import add_export, add_prune
 from posedistill.cli_options import MODEL
@@ -19,6 +20,9 @@ from posedistill.cli_predict_arguments import add_predict
 from posedistill.cli_train import add_overfit, add_recipes, add_show_batch, add_train
 
 _EXTRAS = {
+    "anny": "synth",
+    "numba": "synth",
+    "roma": "synth",
     "torch": "train",
     "lightning_fabric": "train",
     "safetensors": "train",
@@ -283,5 +287,6 @@ _COMMANDS = (
     _add_convert,
     _add_models,
     add_data,
+    add_detect,
     add_doctor,
 )

@@ -1,4 +1,4 @@
-"""Command line of data: `data check` and `data ubody`."""
+"""Command line of data: `data check`, `data synth` and `data ubody`."""
 
 import argparse
 import sys
@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from posedistill.cli_synth import add_synth
+
 _Parser = TypeVar("_Parser", bound=argparse.ArgumentParser)
 
 
 def add_data(commands: "argparse._SubParsersAction[_Parser]") -> _Parser:
     """Add the sub-command `data` with its actions."""
-    command = commands.add_parser("data", help="check labels, prepare data sets")
-    actions = command.add_subparsers(metavar="check|ubody", required=True)
+    command = commands.add_parser("data", help="check labels, prepare data sets, render people")
+    actions = command.add_subparsers(metavar="check|synth|ubody", required=True)
     _add_check(actions.add_parser("check", help="find wrong labels and images; write a page"))
+    add_synth(actions.add_parser("synth", help="render people with exact keypoints"))
     _add_ubody(actions.add_parser("ubody", help="make UBody ready for training"))
     return command
 

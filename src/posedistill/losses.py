@@ -29,7 +29,10 @@ def simcc_kl(  # house rule: outputs, then what they should be
     >>> float(simcc_kl(x, x, x, x, torch.ones(2, 3)))
     0.0
     """
-    labelled = weights > 0  # most joints of partly labelled data are not
+    if logits_x.is_cuda:  # to pick the labelled ones would make the host wait for the device
+        labelled: Tensor | slice = slice(None)
+    else:
+        labelled = weights > 0  # most joints of partly labelled data are not
     total = logits_x.new_zeros((), dtype=torch.float32)
     for logits, target in ((logits_x, target_x), (logits_y, target_y)):
         predicted = log_softmax(logits[labelled].float() * BETA, dim=-1)
@@ -82,6 +85,9 @@ def heatmap_mse(  # house rule: outputs, then what they should be
     >>> float(heatmap_mse(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2), torch.ones(1, 1)))
     1.0
     """
+    if heatmaps.is_cuda:  # to pick the labelled ones would make the host wait for the device
+        errors = (heatmaps.float() - targets).square().mean(dim=(2, 3))
+        return (errors * weights).sum() / weights.numel()
     labelled = weights > 0  # most joints of partly labelled data are not
     errors = (heatmaps[labelled].float() - targets[labelled]).square().mean(dim=(1, 2))
     return (errors * weights[labelled]).sum() / weights.numel()

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -231,6 +234,22 @@ def test_many_persons_are_decoded_like_single_ones(rng: np.random.Generator) -> 
         alone = codec.decode(x[person], y[person])
         assert np.array_equal(keypoints[person], alone[0])
         assert np.array_equal(scores[person], alone[1], equal_nan=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_many_persons_are_decoded_in_a_forked_process_too() -> None:
+    script = (
+        "import os, numpy as np\n"
+        "from posedistill.codecs import SimCC\n"
+        "rows = [np.ones((20, 133, bins), np.float32) for bins in (384, 512)]\n"
+        "decode = lambda: SimCC((192, 256), (4.9, 5.66)).decode(*rows)[1].sum()\n"
+        "decode()\n"
+        "child = os.fork()\n"
+        "if not child: os._exit(decode() != 20 * 133)\n"
+        "raise SystemExit(os.waitpid(child, 0)[1])\n"
+    )
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf], ids=str)

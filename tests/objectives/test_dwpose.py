@@ -387,3 +387,12 @@ def test_what_stage_two_deploys_is_on_the_device_that_trains() -> None:
     deployed = objective.deployable()
     places = {value.device.type for value in (*deployed.parameters(), *deployed.buffers())}
     assert places == {"meta"}
+
+
+def test_deploying_leaves_the_head_of_stage_two_where_it_trains() -> None:
+    teacher = Frozen(build("rtmpose-n", "coco17", (48, 64)))  # still on the CPU
+    head = build("rtmpose-n", "coco17", (48, 64)).head.to("meta")
+    deployed = StageTwo(head, teacher, StageTwoConfig()).deployable()
+    assert {value.device.type for value in head.parameters()} == {"meta"}
+    assert {value.device.type for value in deployed.parameters()} == {"meta"}
+    assert {value.device.type for value in teacher.model.parameters()} == {"cpu"}

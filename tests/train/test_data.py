@@ -16,6 +16,7 @@ from posedistill.train.data import (
     DrawnData,
     HalpeData,
     MpiiData,
+    SynthData,
     UnlabelledData,
     ValidationFiles,
     WholeBodyData,
@@ -125,6 +126,16 @@ def test_drawn_data_trains_and_validates_on_other_people(tmp_path: Path) -> None
     drawn = [read_image(path) for path in sorted(images_dir.iterdir())]
     assert len(drawn) == 2
     assert not np.array_equal(drawn[0], people.image(1))
+
+
+def test_synthetic_people_are_not_rendered_before_they_are_wanted(tmp_path: Path) -> None:
+    data = SynthData(count=3000, seed=4, backgrounds=str(tmp_path))
+    assert len(data.training().instances) == 3000
+    assert data.validation(tmp_path) is None
+    files = ValidationFiles(Path("val.json"), Path("val"))
+    assert replace(data, val="val.json", val_images="val").validation(tmp_path) == files
+    with pytest.raises(FileNotFoundError, match="no such folder of backgrounds: .*nowhere"):
+        replace(data, backgrounds=str(tmp_path / "nowhere")).training()
 
 
 def test_whole_images_are_people(photos: Path) -> None:

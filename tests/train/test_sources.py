@@ -12,7 +12,7 @@ from posedistill.datasets.joint import samples_per_epoch
 from posedistill.skeleton import Skeleton
 from posedistill.train.data import ValidationFiles
 from posedistill.train.recipe import Recipe, override
-from posedistill.train.sources import READERS, JointData
+from posedistill.train.sources import KINDS, JointData
 from tests.mpii_files import row, write_list
 
 WHOLEBODY, MPII = Skeleton.get("wholebody133"), Skeleton.get("mpii16")
@@ -68,6 +68,16 @@ def test_the_joints_of_another_skeleton_are_taken_where_asked(root: Path) -> Non
     assert drawn.any()
 
 
+def test_synthetic_people_are_a_source_that_is_not_rendered_before_it_is_wanted(root: Path) -> None:
+    sources = ("synth|10000|none|0.5", "coco|drawn/annotations.json|drawn/images")
+    data = JointData(sources=sources, root=str(root)).training()
+    assert len(data.instances) == 10_006
+    assert samples_per_epoch(data) == 5_006
+    assert data.instances[-6].image_id == 10_001
+    with pytest.raises(FileNotFoundError, match="no such folder of backgrounds: .*nowhere"):
+        JointData(sources=("synth|10|nowhere",), root=str(root)).training()
+
+
 @pytest.mark.parametrize(
     ("text", "count"),
     [
@@ -93,6 +103,7 @@ def test_sources_can_be_set_on_the_command_line(text: str, count: int) -> None:
         ("coco|a.json|images|much", "ratio 'much' is no number"),
         ("coco|a.json|images|0", "ratio 0 must be above 0"),
         ("coco|a.json|images|inf", "ratio inf must be above 0"),
+        ("synth|many|none", "'many' is no number of images"),
     ],
 )
 def test_a_source_that_is_none_is_told_with_the_forms_there_are(source: str, message: str) -> None:
@@ -100,7 +111,7 @@ def test_a_source_that_is_none_is_told_with_the_forms_there_are(source: str, mes
         JointData(sources=("coco|none.json|images", source)).training()
     assert f"data.sources holds {source!r}" in str(raised.value)
     assert message in str(raised.value)
-    assert str(raised.value).endswith(f"KIND one of {', '.join(READERS)}")
+    assert str(raised.value).endswith(f"KIND one of {', '.join(KINDS)}")
 
 
 def test_no_source_at_all_is_told_with_an_example() -> None:

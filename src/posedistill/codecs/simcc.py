@@ -5,6 +5,7 @@ codecs/simcc_label.py. No deliberate differences.
 """
 
 import math
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Peaks = tuple[NDArray[np.int64], Floats]
-_MANY = 2**21  # logits from which on a second thread takes less time than its start
+_MANY = 2**21  # logits from which on two threads take less time than one
 _SIGMAS_XY = {(192, 256): (4.9, 5.66), (288, 384): (6.0, 6.93)}
 
 
@@ -113,10 +114,17 @@ def _peaks_of_both(logits_x: Floats, logits_y: Floats) -> tuple[Peaks, Peaks]:
     """Give the highest bins and their values, of many logits by two threads at once."""
     if logits_x.size + logits_y.size < _MANY:
         return _peaks(logits_x), _peaks(logits_y)
-    with ThreadPoolExecutor(1) as other_thread:  # numpy lets go of the interpreter lock
-        peaks_x = other_thread.submit(_peaks, logits_x)
-        peaks_y = _peaks(logits_y)
-        return peaks_x.result(), peaks_y
+    peaks_x = _other_thread().submit(_peaks, logits_x)  # numpy lets go of the interpreter lock
+    peaks_y = _peaks(logits_y)
+    return peaks_x.result(), peaks_y
+
+
+@lru_cache
+def _other_thread() -> ThreadPoolExecutor:
+    """Give a thread that waits for work, as starting one takes as long as the work."""
+    if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
+        os.register_at_fork(after_in_child=_other_thread.cache_clear)
+    return ThreadPoolExecutor(1, thread_name_prefix="simcc")
 
 
 def _peaks(logits: Floats) -> Peaks:

@@ -1,12 +1,13 @@
 """Joint training: several data sets as one, each with a share of every epoch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posedistill.datasets.instance import Instance, PoseDataset, read_reduced
+from posedistill.datasets.on_demand import InstancesOnDemand, OnDemand, join_instances
 from posedistill.skeleton import Skeleton
 
 Indices = NDArray[np.int64]
@@ -34,6 +35,7 @@ class JointDataset:
     Joints are matched by name; those that a source lacks have visible 0. Images and annotations are
     numbered anew, from 1. A source with a ratio above 1 is listed as often as an epoch can show its
     people, so that each of those times has an index, and with it an augmentation, of its own.
+    People of a source that makes them on demand are made when they are taken.
     Raises ValueError without a source, for a ratio that is not above 0 or gives no draw at all, and
     for a source that shares no joint with the skeleton.
 
@@ -50,14 +52,15 @@ class JointDataset:
         self.skeleton = Skeleton.get(skeleton)
         self._images: list[tuple[PoseDataset, int]] = []
         self._shares: list[_Share] = []
-        instances: list[Instance] = []
+        parts: list[Sequence[Instance]] = []
         for number, source in enumerate(sources):
-            share = _Share(number, len(instances), len(source.dataset.instances), source.ratio)
+            start, count = sum(map(len, parts)), len(source.dataset.instances)
+            share = _Share(number, start, count, source.ratio)
             _check(source, share, self.skeleton)
             self._shares.append(share)
             first_id = 1 + sum(earlier.count for earlier in self._shares[:-1])
-            instances += share.copies * self._taken(source.dataset, first_id)
-        self.instances: Sequence[Instance] = tuple(instances)
+            parts += share.copies * [self._taken(source.dataset, first_id)]
+        self.instances = join_instances(parts)
 
     @property
     def samples_per_epoch(self) -> int:
@@ -92,23 +95,41 @@ class JointDataset:
         order = np.concatenate([share.draw(seed, epoch) for share in self._shares])
         return np.random.default_rng([seed, epoch]).permutation(order)
 
-    def _taken(self, dataset: PoseDataset, first_id: int) -> list[Instance]:
+    def _taken(self, dataset: PoseDataset, first_id: int) -> Sequence[Instance]:
         """Give the people of a source in this skeleton, with new ids, and take note of images."""
-        order = dataset.skeleton.index_map(self.skeleton)
-        image_ids: dict[int, int] = {}
-        taken = []
-        for number, instance in enumerate(dataset.instances):
-            if instance.image_id not in image_ids:
-                self._images.append((dataset, instance.image_id))
-                image_ids[instance.image_id] = len(self._images)
-            image_id, annotation_id = image_ids[instance.image_id], first_id + number
-            instance = replace(instance, image_id=image_id, annotation_id=annotation_id)
-            if dataset.skeleton is not self.skeleton:
-                keypoints = np.where(order[:, None] >= 0, instance.keypoints[order], 0)
-                visible = np.where(order >= 0, instance.visible[order], 0)
-                instance = replace(instance, keypoints=keypoints, visible=visible)
-            taken.append(instance)
-        return taken
+        people, image_ids = dataset.instances, dict[int, int]()
+        for image_id in _image_ids(dataset):
+            if image_id not in image_ids:
+                self._images.append((dataset, image_id))
+                image_ids[image_id] = len(self._images)
+        renewal = _Renewal(people, dataset.skeleton, self.skeleton, image_ids, first_id)
+        if isinstance(dataset, OnDemand):
+            return InstancesOnDemand(len(people), renewal.nth)
+        return [renewal.renewed(number, person) for number, person in enumerate(people)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Renewal:
+    """Give the people of a source as the joint data set has them."""
+
+    people: Sequence[Instance]
+    source: Skeleton
+    target: Skeleton
+    image_ids: Mapping[int, int]  # new by those of the source
+    first_id: int
+
+    def nth(self, number: int) -> Instance:
+        return self.renewed(number, self.people[number])
+
+    def renewed(self, number: int, person: Instance) -> Instance:
+        image_id, annotation_id = self.image_ids[person.image_id], self.first_id + number
+        person = replace(person, image_id=image_id, annotation_id=annotation_id)
+        if self.source is self.target:
+            return person
+        order = self.source.index_map(self.target)
+        keypoints = np.where(order[:, None] >= 0, person.keypoints[order], 0)
+        visible = np.where(order >= 0, person.visible[order], 0)
+        return replace(person, keypoints=keypoints, visible=visible)
 
 
 @dataclass(frozen=True)
@@ -136,6 +157,12 @@ class _Share:
             deck = np.random.default_rng([seed, self.number, dealt, 1]).permutation(self.count)
             indices = np.append(indices, whole * self.count + deck[place * part :][:part])
         return self.start + indices
+
+
+def _image_ids(dataset: PoseDataset) -> Sequence[int]:
+    if isinstance(dataset, OnDemand):
+        return dataset.image_ids
+    return [person.image_id for person in dataset.instances]
 
 
 def _check(source: Source, share: _Share, skeleton: Skeleton) -> None:

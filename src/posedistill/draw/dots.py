@@ -72,26 +72,25 @@ def _stamp(
     dot, depth, places = _touched(inside, pixels.astype(np.int64), offsets, canvas)
     covered = np.minimum(depth, 1)
     filled = np.clip(depth - (radii[:, 1] - radii[:, 0]).take(dot), 0, 1)
-    left, rim = 1 - covered, covered - filled
-    flat, places = canvas.reshape(-1), 3 * places
-    for channel in range(3):  # whole rows of numbers are quicker than triplets
-        mixed = flat.take(places + channel) * left
-        mixed += rim * np.float32(colors[1][channel])
-        mixed += filled * colors[0][:, channel].take(dot)
-        flat[places + channel] = (mixed + np.float32(0.5)).astype(np.uint8)
+    flat, places = canvas.reshape(-1), 3 * places + np.arange(3)[:, None]
+    mixed = flat.take(places) * (1 - covered)
+    mixed += (covered - filled) * np.array(colors[1], np.float32)[:, None]
+    mixed += filled * np.ascontiguousarray(colors[0].T).take(dot, axis=1)
+    flat[places] = (mixed + np.float32(0.5)).astype(np.uint8)
 
 
 def _touched(
     inside: Floats, pixels: NDArray[np.int64], offsets: NDArray[np.int64], canvas: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
     """Give the dot that each pixel to draw on is of, how deep in it, and the pixel's place."""
-    h, w = canvas.shape[:2]
-    is_touched, reach = inside > 0, int(offsets.max())
-    if pixels.min() < reach or (pixels.max(axis=0) >= (w - reach, h - reach)).any():
-        x = offsets[:, :1] + pixels[:, 0]
-        y = offsets[:, 1:] + pixels[:, 1]
-        is_touched &= (x >= 0) & (x < w) & (y >= 0) & (y < h)
+    size_wh = np.array(canvas.shape[1::-1])
+    is_touched, reach = inside > 0, offsets.max()
+    at_edge = np.flatnonzero(((pixels < reach) | (pixels >= size_wh - reach)).any(axis=1))
+    if len(at_edge):
+        around = offsets[:, None] + pixels[at_edge]
+        is_touched[:, at_edge] &= ((around >= 0) & (around < size_wh)).all(axis=-1)
     index = np.flatnonzero(is_touched)
-    offset, dot = np.divmod(index, len(pixels))
-    places = (offsets @ (1, w)).take(offset) + (pixels @ (1, w)).take(dot)
+    row = np.array([1, size_wh[0]])
+    places = ((offsets @ row)[:, None] + pixels @ row).ravel().take(index)
+    dot = index - index // len(pixels) * len(pixels)  # faster than the remainder
     return dot, inside.ravel().take(index), places

@@ -1,5 +1,6 @@
 """Overlay: the skeletons of `Poses` drawn over their photo."""
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
@@ -129,9 +130,10 @@ def _draw_ids(canvas: Canvas, poses: Poses, figures: _Figures, *, boxes: bool) -
 
 def _bounds(points: Floats, shown: Flags) -> tuple[Floats, Floats]:
     """Give the corners (N, 2) of what is shown; infinite where nothing is."""
-    low = np.where(shown[..., None], points, np.inf).min(axis=-2, initial=np.inf)
-    high = np.where(shown[..., None], points, -np.inf).max(axis=-2, initial=-np.inf)
-    return low, high
+    axes = np.moveaxis(points, -1, 0).copy()  # much faster than steps of two numbers
+    low = np.where(shown, axes, np.inf).min(axis=-1, initial=np.inf)
+    high = np.where(shown, axes, -np.inf).max(axis=-1, initial=-np.inf)
+    return low.T, high.T
 
 
 @lru_cache(maxsize=32)
@@ -202,12 +204,12 @@ def _draw_lines(canvas: Canvas, lines: _Lines) -> None:
     """Draw the persons one after the other, then the thin lines of all."""
     is_wide = lines.widths >= 2
     wide, thin = lines.take(np.flatnonzero(is_wide)), lines.take(np.flatnonzero(~is_wide))
-    rims = _bars(wide, rim=_rim_width(min(canvas.shape[:2])))
-    bars, colors = _bars(wide, rim=0.0), wide.colors.tolist()
+    bars, colors = list(_fixed(_sides(wide, beyond=0.0))), wide.colors.tolist()
+    rims, strokes = _rims(wide, _rim_width(min(canvas.shape[:2])))
     starts = np.flatnonzero(np.diff(wide.persons, prepend=-1, append=-1)).tolist()
     for start, end in zip(starts, starts[1:], strict=False):
-        for rim in rims[start:end]:
-            cv2.fillConvexPoly(canvas, rim, _RIM, cv2.LINE_AA, _SHIFT)
+        of_person = rims[start * strokes : end * strokes]
+        cv2.polylines(canvas, of_person, False, _RIM, 1, cv2.LINE_AA, _SHIFT)
         for bar, color in zip(bars[start:end], colors[start:end], strict=True):
             cv2.fillConvexPoly(canvas, bar, color, cv2.LINE_AA, _SHIFT)
     _draw_thin_lines(canvas, thin)
@@ -224,14 +226,25 @@ def _lines(figures: _Figures, look: _Look) -> _Lines:
     return _Lines(persons, ends, widths, look.link_colors[links]).take(order)
 
 
-def _bars(lines: _Lines, *, rim: float) -> list[NDArray[np.int32]]:
-    """Give lines, wider by a rim, as rectangles (4, 2), fixed-point; dots hide their corners."""
+def _sides(lines: _Lines, *, beyond: float) -> Floats:
+    """Give lines, wider on both sides, as rectangles (n, 4, 2); dots hide their corners."""
     first, second = lines.ends[:, 0], lines.ends[:, 1]
     along = second - first
-    half = (lines.widths / 2 + rim) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+    half = (lines.widths / 2 + beyond) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
     across = np.stack([-along[:, 1], along[:, 0]], axis=-1) * half[:, None]
-    corners = (first + across, second + across, second - across, first - across)
-    return list(_fixed(np.stack(corners, axis=1)))
+    return np.stack([first + across, second + across, second - across, first - across], axis=1)
+
+
+def _rims(lines: _Lines, width: float) -> tuple[list[NDArray[np.int32]], int]:
+    """Give strokes (2, 2), fixed-point, along both sides of lines, and how many a line has.
+
+    A stroke of one pixel with soft edges looks one and a half wide; what of it lies below the line
+    is lost. One call draws those of all lines, in half of the time that wider bars below them take.
+    """
+    count = math.ceil(width / 1.5)
+    places = [(number + 0.5) * width / count + 0.4 for number in range(count)]
+    sides = np.stack([_sides(lines, beyond=place) for place in places], axis=1)
+    return list(_fixed(sides).reshape(-1, 2, 2)), 2 * count
 
 
 def _draw_thin_lines(canvas: Canvas, lines: _Lines) -> None:

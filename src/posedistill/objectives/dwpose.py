@@ -230,7 +230,8 @@ class StageTwo(_Taught):
         """
         backbone = copy.deepcopy(self.teacher.model.backbone)
         model = PoseModel(backbone, self.head, self.teacher.spec)
-        return model.to(self.teacher.model.mean.device)
+        # to where the head trains: the teacher only follows when it is first asked
+        return model.to(next(self.head.parameters()).device)
 
     def training_samples(
         self, samples: Samples, folder: Path, *, num_workers: int = 0

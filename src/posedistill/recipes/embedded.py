@@ -23,7 +23,7 @@ DATA = JointData(
     val="people/annotations/val.json",
     val_images="people/images",
 )
-AUGMENT = AugmentConfig(hsv=(8, 60, 60), dropout=0.5, grey=0.25, coarse=0.3)
+AUGMENT = AugmentConfig(hsv=(8, 60, 60), median_blur=0.0, dropout=0.5, grey=0.25, coarse=0.3)
 LATE_AUGMENT = replace(AUGMENT, shift=0.05, scale=(0.75, 1.25), rotation=60.0, dropout=0.3)
 
 

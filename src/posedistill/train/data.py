@@ -201,6 +201,44 @@ class DrawnData:
 
 
 @dataclass(frozen=True)
+class SynthData:
+    """Render people with exact keypoints as they are wanted; needs the extra ``synth``.
+
+    Rendering takes far longer than reading a file: `posedistill data synth` writes them once.
+
+    Attributes:
+        count: images, each with one person to learn from. seed, size: as `SynthPeople` takes them.
+        backgrounds: folder of photos without people; without it they are made.
+        val, val_images: annotation file and image folder to evaluate on; without them, nothing
+            is evaluated.
+    """
+
+    count: int = 20000
+    seed: int = 0
+    size: int = 256
+    backgrounds: str = ""
+    val: str = ""
+    val_images: str = ""
+
+    def training(self) -> PoseDataset:
+        """Give the people to train on.
+
+        Raises ValueError and FileNotFoundError as `SynthPeople` does.
+        """
+        from posedistill.synth.dataset import SynthPeople
+
+        backgrounds = Path(self.backgrounds) if self.backgrounds else None
+        return SynthPeople(self.count, seed=self.seed, size=self.size, backgrounds=backgrounds)
+
+    def validation(self, run_dir: Path) -> ValidationFiles | None:
+        """Name the people to evaluate on, or give None where there are none.
+
+        Raises ValueError where one of the two paths is missing.
+        """
+        return files_if_both(self.val, self.val_images)
+
+
+@dataclass(frozen=True)
 class UnlabelledData:
     """Name photos or a video to learn from without labels, by a teacher alone.
 

@@ -40,20 +40,21 @@ def _rows(codec: SimCC, keypoints: Tensor, visible: Tensor) -> tuple[tuple[Tenso
 
 
 def _maps(codec: Heatmap, keypoints: Tensor, visible: Tensor) -> tuple[tuple[Tensor], Tensor]:
-    w, h = codec.map_size_wh
-    cell = keypoints.new_tensor(codec.cell_size_xy)
-    exact = (keypoints.float() / cell.float()).double()
+    exact = torch.stack(
+        [keypoints[..., axis].float() / codec.cell_size_xy[axis] for axis in (0, 1)], dim=-1
+    ).double()
     nearest = (exact + 0.5).trunc()
     is_exact = codec.center == "exact"
     centers = exact if is_exact else nearest
     seen_from = exact if is_exact and not codec.window else nearest
-    outside = _beyond(seen_from, (w, h), (codec.sigma, codec.sigma))
+    outside = _beyond(seen_from, codec.map_size_wh, (codec.sigma, codec.sigma))
     shown = visible >= 0.5
     rows = []
-    for axis, cells in enumerate((w, h)):
+    for axis, cells in enumerate(codec.map_size_wh):
         row = _gaussian(centers[..., axis], cells, codec.sigma)
         if codec.window:
-            distance = (_places(row) - nearest[..., axis, None]).abs()
+            places = torch.arange(cells, device=row.device, dtype=torch.float64)
+            distance = (places - nearest[..., axis, None]).abs()
             row = row.where(distance <= 3 * codec.sigma, 0)
         rows.append(row)
     rows[0] = rows[0].where((shown & ~outside).unsqueeze(-1), 0)
@@ -62,10 +63,15 @@ def _maps(codec: Heatmap, keypoints: Tensor, visible: Tensor) -> tuple[tuple[Ten
 
 
 def _beyond(centers: Tensor, sides: tuple[int, int], sigmas: tuple[float, float]) -> Tensor:
-    """Tell of which centres (..., 2) the 3-sigma window misses the grid."""
-    radius = 3 * centers.new_tensor(sigmas)
-    limit = centers.new_tensor(sides)
-    return ((centers - radius >= limit) | (centers + radius + 1 < 0)).any(-1)
+    """Tell of which centres (..., 2) the 3-sigma window misses the grid.
+
+    Numbers, not tensors, are compared with: to bring a tensor to a device makes the host wait.
+    """
+    beyond = torch.zeros_like(centers[..., 0], dtype=torch.bool)
+    for axis in (0, 1):
+        place, radius = centers[..., axis], 3 * sigmas[axis]
+        beyond |= (place - radius >= sides[axis]) | (place + radius + 1 < 0)
+    return beyond
 
 
 def _gaussian(centers: Tensor, count: int, sigma: float) -> Tensor:
@@ -73,7 +79,3 @@ def _gaussian(centers: Tensor, count: int, sigma: float) -> Tensor:
     places = torch.arange(count, device=centers.device, dtype=torch.float32)
     distance = places - centers.float().unsqueeze(-1)
     return torch.exp(-distance.square() / (2 * sigma**2))
-
-
-def _places(row: Tensor) -> Tensor:
-    return torch.arange(row.shape[-1], device=row.device, dtype=torch.float64)

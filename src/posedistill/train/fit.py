@@ -145,7 +145,6 @@ def _loader(run: _Run, plan: _Plan) -> Iterable[Batch]:
         return ResidentBatches(
             read_people(run.ready.data, codec.input_size_wh, device=fabric.device),
             codec,
-            run.ready.data.skeleton,
             Variation(recipe.augment, late, late_epoch, recipe.seed),
             keys,
         )

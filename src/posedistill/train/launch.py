@@ -51,6 +51,7 @@ def launch(precision: str) -> Fabric:
     if size > 1:
         _meet_after_a_restart(size // local_size)
     fabric.launch()
+    torch.backends.cudnn.benchmark = True  # all batches of a run are of one shape
     return fabric
 
 

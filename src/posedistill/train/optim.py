@@ -117,12 +117,16 @@ class Ema:
     def update(self, module: nn.Module) -> None:
         """Take in the present weights; the first update copies them."""
         rate = (1 - self.momentum) * math.exp(-(1 + self.num_updates) / self.gamma) + self.momentum
-        for name, value in module.state_dict().items():
-            average = self.average[name]
-            if self.num_updates == 0 or not value.is_floating_point():
+        pairs = [(self.average[name], value) for name, value in module.state_dict().items()]
+        mixed = [pair for pair in pairs if self.num_updates and pair[0].is_floating_point()]
+        if (
+            mixed
+        ):  # all at once: a kernel each would take a GPU longer than the steps of a small model
+            averages, values = zip(*mixed, strict=True)
+            torch._foreach_lerp_(averages, values, rate)
+        for average, value in pairs:
+            if not (self.num_updates and average.is_floating_point()):
                 average.copy_(value)
-            else:
-                average.lerp_(value, rate)
         self.num_updates += 1
 
     @contextmanager

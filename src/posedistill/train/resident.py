@@ -7,6 +7,7 @@ people fit into the device's memory (one MiB each at an input of 192x256), they 
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import cv2
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from posedistill.crop import box_to_center_scale, fix_aspect, transform_points, warp
+from posedistill.crop import box_to_center_scale, fix_aspect, transform_points
 from posedistill.datasets.instance import Instance, PoseDataset
 from posedistill.train.augment import half_body_boxes
 
@@ -35,6 +36,7 @@ class People(NamedTuple):
         boxes: (N, 3, 4) centre and padded size of the whole, upper and lower body.
         has_half: (N, 2) whether there is an upper and a lower body to take.
         rows: (M,) int64, where each of the M instances of the data set stands among the N.
+        mirror: (K,) int64, which keypoint each is in a mirrored picture.
     """
 
     images: Tensor
@@ -43,6 +45,7 @@ class People(NamedTuple):
     boxes: Tensor
     has_half: Tensor
     rows: Tensor
+    mirror: Tensor
 
     def to(self, device: torch.device) -> "People":
         """Give them on a device."""
@@ -75,6 +78,11 @@ def read_people(
 ) -> People:
     """Cut a wide crop of every person of a data set and keep it on a device.
 
+    >>> from posedistill.datasets.drawn import DrawnPeople
+    >>> people = read_people(DrawnPeople(2, size=64), (48, 64), device=torch.device("cpu"))
+    >>> tuple(people.images.shape)
+    (2, 3, 144, 144)
+
     Instances that share image and box, as the copies of a source with a ratio above 1 do, are kept
     once. Raises MemoryError where the device has not enough memory, before any image is read, and
     ValueError for an image that cannot be read.
@@ -95,6 +103,7 @@ def read_people(
         np.stack([one.boxes for one in kept]),
         np.stack([one.has_half for one in kept]),
         rows,
+        np.array(data.skeleton.flip_permutation),
     )
     return People(images, *(torch.from_numpy(part).to(device) for part in parts))
 
@@ -132,6 +141,7 @@ def _cut_all(
 
     block = 64 * threads  # so that no more wait than a few blocks hold
     with (
+        _single_threaded_opencv(),
         ThreadPoolExecutor(threads) as pool,
         tqdm(total=len(firsts), desc="people to the device", unit="person") as bar,
     ):
@@ -139,6 +149,17 @@ def _cut_all(
             for one in pool.map(cut, firsts[start : start + block]):
                 yield one
                 bar.update()
+
+
+@contextmanager
+def _single_threaded_opencv() -> Iterator[None]:
+    """Keep OpenCV from starting threads of its own within each of ours."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _cut(data: PoseDataset, instance: Instance, input_size_wh: tuple[int, int]) -> _Kept:
@@ -173,4 +194,4 @@ def _shrink_and_warp(
         image = np.asarray(cv2.resize(image, small_wh, interpolation=cv2.INTER_AREA), np.uint8)
         matrix = matrix.copy()
         matrix[:, :2] *= np.array([w / small_wh[0], h / small_wh[1]])
-    return warp(image, matrix, (side, side))
+    return np.asarray(cv2.warpAffine(image, matrix, (side, side)), np.uint8)

@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from posedistill.codecs import Codec
 from posedistill.objectives.objective import Batch, Key
-from posedistill.skeleton import Skeleton
 from posedistill.train.augment import AugmentConfig
 from posedistill.train.device_targets import encode
 from posedistill.train.resident import People
@@ -37,22 +36,18 @@ class Variation(NamedTuple):
 class ResidentBatches:
     """Make the batches of keys out of resident people.
 
-    A batch depends on the seed and its first key alone, on one kind of device.
+    A batch depends on the seed and its keys alone. All chance is drawn on the CPU, and nothing
+    here makes the host wait for the device.
 
-    >>> ResidentBatches(people, codec, skeleton, variation, keys)  # doctest: +SKIP
+    >>> ResidentBatches(people, codec, variation, keys)  # doctest: +SKIP
     """
 
     def __init__(  # house rule: of what, for what, how, which
-        self,
-        people: People,
-        codec: Codec,
-        skeleton: Skeleton,
-        variation: Variation,
-        keys: Iterable[list[Key]],
+        self, people: People, codec: Codec, variation: Variation, keys: Iterable[list[Key]]
     ) -> None:
-        self._people, self._codec, self._skeleton = people, codec, skeleton
+        self._people, self._codec = people, codec
         self._variation, self._keys = variation, keys
-        self._generator = torch.Generator(people.images.device)
+        self._generator = torch.Generator()
 
     def __iter__(self) -> Iterator[Batch]:
         for keys in self._keys:
@@ -64,12 +59,11 @@ class ResidentBatches:
         # any mixing does that gives each (seed, epoch, first person) a state of its own
         self._generator.manual_seed(hash((how.seed, first.view, first.person)) % 2**63)
         persons = torch.tensor([key.person for key in keys])
-        rows = self._people.rows[persons.to(self._people.rows.device)]
+        rows = self._people.rows[persons.to(self._people.rows.device, non_blocking=True)]
         crops, keypoints, visible = vary(
             self._people,
             rows,
             size_wh=self._codec.input_size_wh,
-            skeleton=self._skeleton,
             config=config,
             generator=self._generator,
         )
@@ -83,14 +77,13 @@ def vary(  # house rule: of whom
     rows: Tensor,
     *,
     size_wh: tuple[int, int],
-    skeleton: Skeleton,
     config: AugmentConfig,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cut a randomly varied crop of each person.
 
-    rows: (B,) int64. Gives crops (B, 3, h, w) uint8 in channels-last memory, keypoints (B, K, 2)
-    in their pixels and visible (B, K).
+    rows: (B,) int64 on the people's device; generator: of the CPU. Gives crops (B, 3, h, w) uint8
+    in channels-last memory, keypoints (B, K, 2) in their pixels and visible (B, K).
     """
     matrices, is_flipped = place(people, rows, size_wh=size_wh, config=config, generator=generator)
     crops = cut(people.images[rows], matrices, size_wh)
@@ -102,7 +95,7 @@ def vary(  # house rule: of whom
     crops = drop_rectangle(crops, config.dropout, generator)
     crops = crops.round_().clamp_(0, 255).to(torch.uint8)
     keypoints, visible = people.keypoints[rows], people.visible[rows]
-    mirror = torch.tensor(skeleton.flip_permutation, device=rows.device)
+    mirror = people.mirror
     keypoints = torch.where(is_flipped[:, None, None], keypoints[:, mirror], keypoints)
     visible = torch.where(is_flipped[:, None], visible[:, mirror], visible)
     moved = keypoints @ matrices[:, :, :2].mT + matrices[:, None, :, 2]
@@ -118,31 +111,33 @@ def place(  # house rule: of whom
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Draw matrices (B, 2, 3) from wide crops to varied crops, and (B,) whether they mirror."""
-    count, device = len(rows), rows.device
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(count, *shape, generator=generator, device=device)
-
-    boxes = _choose_halves(people, rows, uniform(2), config.half_body)
+    draws = torch.rand(len(rows), 9, generator=generator).to(rows.device, non_blocking=True)
+    boxes = _choose_halves(people, rows, draws[:, :2], config.half_body)
     center, scale = boxes[:, :2], boxes[:, 2:]
-    draws = _cut_normal(uniform(4))
-    does_shift = uniform() < config.shift_probability
-    does_rotate = uniform() < config.rotation_probability
-    is_flipped = uniform() < config.flip
-    center = center + draws[:, :2] * config.shift * scale * does_shift[:, None]
+    spread = _cut_normal(draws[:, 2:6])
+    does_shift = draws[:, 6] < config.shift_probability
+    does_rotate = draws[:, 7] < config.rotation_probability
+    is_flipped = draws[:, 8] < config.flip
+    center = center + spread[:, :2] * config.shift * scale * does_shift[:, None]
     low, high = config.scale
-    scale = scale * (draws[:, 2:3] * (high - low) / 2 + (high + low) / 2)
-    angle = torch.deg2rad(draws[:, 3] * config.rotation) * does_rotate
+    scale = scale * (spread[:, 2:3] * (high - low) / 2 + (high + low) / 2)
+    angle = torch.deg2rad(spread[:, 3] * config.rotation) * does_rotate
+    matrices = _similarity(center, scale, angle, size_wh)
+    mirrored = torch.stack([-matrices[:, 0], matrices[:, 1]], dim=1)
+    mirrored[:, 0, 2] += size_wh[0]
+    return torch.where(is_flipped[:, None, None], mirrored, matrices), is_flipped
+
+
+def _similarity(  # house rule: in the order of `posedistill.crop.affine_matrix`
+    center: Tensor, scale: Tensor, angle: Tensor, size_wh: tuple[int, int]
+) -> Tensor:
+    """Give the matrices (B, 2, 3) that `posedistill.crop.affine_matrix` gives one by one."""
     w, h = size_wh
     width = torch.maximum(scale[:, 0], scale[:, 1] * w / h)
     cos, sin = torch.cos(angle) * w / width, torch.sin(angle) * w / width
-    linear = torch.stack([cos, sin, -sin, cos], dim=-1).view(-1, 2, 2)
-    middle = linear.new_tensor([w / 2, h / 2])
-    offset = middle - (linear @ center[:, :, None])[:, :, 0]
-    matrices = torch.cat([linear, offset[:, :, None]], dim=-1)
-    mirrored = matrices * matrices.new_tensor([[-1.0], [1.0]])
-    mirrored[:, 0, 2] += w
-    return torch.where(is_flipped[:, None, None], mirrored, matrices), is_flipped
+    x = w / 2 - cos * center[:, 0] - sin * center[:, 1]
+    y = h / 2 + sin * center[:, 0] - cos * center[:, 1]
+    return torch.stack([cos, sin, x, -sin, cos, y], dim=-1).view(-1, 2, 3)
 
 
 def _choose_halves(people: People, rows: Tensor, draws: Tensor, probability: float) -> Tensor:
@@ -167,11 +162,10 @@ def cut(  # house rule: as `posedistill.crop.warp` takes them
 ) -> Tensor:
     """Cut one crop out of each image: bilinear, black outside.
 
-    images: (B, 3, S, S) uint8; matrices: (B, 2, 3) from image to crop. Gives (B, 3, h, w) float32
-    in [0, 255].
+    images: (B, 3, S, S) uint8, square; matrices: (B, 2, 3) from image to crop. Gives (B, 3, h, w)
+    float32 in [0, 255].
     """
     w, h = size_wh
-    side = images.new_tensor([images.shape[3], images.shape[2]], dtype=torch.float32)
     back = torch.linalg.inv(matrices[:, :, :2])
     ys, xs = torch.meshgrid(
         torch.arange(h, device=images.device, dtype=torch.float32),
@@ -180,5 +174,5 @@ def cut(  # house rule: as `posedistill.crop.warp` takes them
     )
     pixels = torch.stack([xs, ys], dim=-1).view(1, h * w, 2) - matrices[:, None, :, 2]
     sources = (pixels @ back.mT).view(-1, h, w, 2)
-    grid = (2 * sources + 1) / side - 1
+    grid = (2 * sources + 1) / images.shape[-1] - 1
     return functional.grid_sample(images.float(), grid, align_corners=False)

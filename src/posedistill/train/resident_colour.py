@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from posedistill.train.resident_detail import picks
+
 _HUES = 180.0  # as OpenCV counts them in bytes
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -18,12 +20,11 @@ def vary_hsv(  # house rule: what, by how much, drawn by whom
     >>> vary_hsv(grey, (0, 0, 0), torch.Generator()).equal(grey)
     True
     """
-    count, device = len(pictures), pictures.device
     if not any(largest):
         return pictures
-    draws = torch.rand(count, 3, generator=generator, device=device) * 2 - 1
-    does = torch.rand(count, 3, generator=generator, device=device) < 0.5
-    changes = (draws * does * draws.new_tensor(largest)).trunc()
+    draws = torch.rand(len(pictures), 6, generator=generator)
+    changes = ((2 * draws[:, :3] - 1) * (draws[:, 3:] < 0.5) * torch.tensor(largest)).trunc()
+    changes = changes.to(pictures.device, non_blocking=True)
     hue, saturation, value = to_hsv(pictures)
     hue = (hue + changes[:, 0, None, None]) % _HUES
     saturation = (saturation + changes[:, 1, None, None]).clamp(0, 255)
@@ -50,7 +51,9 @@ def to_hsv(pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return hue, 255 * spread / value.clamp(min=1e-6), value
 
 
-def from_hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
+def from_hsv(  # house rule: in the order of the name
+    hue: Tensor, saturation: Tensor, value: Tensor
+) -> Tensor:
     """Give pictures (B, 3, h, w) of what `to_hsv` gives.
 
     >>> pictures = torch.rand(1, 3, 4, 4) * 255
@@ -76,8 +79,9 @@ def turn_grey(  # house rule: what, how often, drawn by whom
     >>> bool((grey[:, 0] == grey[:, 2]).all())
     True
     """
-    if not probability:
-        return pictures
-    draws = torch.rand(len(pictures), generator=generator, device=pictures.device)
-    luma = (pictures * pictures.new_tensor(_LUMA).view(3, 1, 1)).sum(dim=1, keepdim=True)
-    return torch.where((draws < probability).view(-1, 1, 1, 1), luma, pictures)
+    for _, who in picks(len(pictures), probability, kinds=1, generator=generator):
+        there = who.to(pictures.device, non_blocking=True)
+        red, green, blue = pictures[there].unbind(1)
+        luma = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+        pictures.index_copy_(0, there, luma.unsqueeze(1).expand(-1, 3, -1, -1))
+    return pictures

@@ -1,4 +1,6 @@
-"""Detail of resident batches: blur, coarse pictures and hidden rectangles."""
+"""Detail of resident batches: blur, coarse pictures and hidden rectangles, each in place."""
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -9,6 +11,27 @@ _COARSENESS = (0.2, 0.28, 0.4, 0.55, 0.75)  # of the input's size, in place of a
 _HIDDEN = (0.2, 0.4)  # smallest and largest side of a hidden rectangle, as a part of the picture
 
 
+def picks(
+    count: int, probability: float, *, kinds: int, generator: torch.Generator
+) -> Iterator[tuple[int, Tensor]]:
+    """Draw who gets which kind of a change; give each kind that somebody gets, and who.
+
+    Each of count is picked with a probability, for one of the kinds. The generator is of the CPU,
+    as what is given is, so that no one waits for a device.
+
+    >>> [(kind, who.tolist()) for kind, who in picks(2, 1.0, kinds=1, generator=torch.Generator())]
+    [(0, [0, 1])]
+    """
+    if not probability:
+        return
+    draws = torch.rand(count, 2, generator=generator)
+    chosen = (draws[:, 1] * kinds).long().where(draws[:, 0] < probability, -1)
+    for kind in range(kinds):
+        picked = (chosen == kind).nonzero().flatten()
+        if len(picked):
+            yield kind, picked
+
+
 def blur(  # house rule: what, how often, drawn by whom
     pictures: Tensor, probability: float, generator: torch.Generator
 ) -> Tensor:
@@ -17,12 +40,11 @@ def blur(  # house rule: what, how often, drawn by whom
     >>> blur(torch.ones(1, 3, 8, 8), 1.0, torch.Generator()).shape
     torch.Size([1, 3, 8, 8])
     """
-    chosen = _choice(len(pictures), probability, kinds=len(_KERNELS), generator=generator)
-    for kind, width in enumerate(_KERNELS):
-        picked = (chosen == kind).nonzero().flatten()
-        if len(picked):
-            few = functional.pad(pictures[picked], (width // 2,) * 4, mode="reflect")
-            pictures = pictures.index_copy(0, picked, functional.avg_pool2d(few, width, 1))
+    for kind, who in picks(len(pictures), probability, kinds=len(_KERNELS), generator=generator):
+        width = _KERNELS[kind]
+        there = who.to(pictures.device, non_blocking=True)
+        few = functional.pad(pictures[there], (width // 2,) * 4, mode="reflect")
+        pictures.index_copy_(0, there, functional.avg_pool2d(few, width, 1))
     return pictures
 
 
@@ -35,13 +57,12 @@ def median(  # house rule: what, how often, drawn by whom
     >>> float(median(dot, 1.0, torch.Generator()).max())
     0.0
     """
-    picked = (_choice(len(pictures), probability, kinds=1, generator=generator) == 0).nonzero()
-    if not len(picked):
-        return pictures
-    picked = picked.flatten()
-    few = functional.pad(pictures[picked], (1, 1, 1, 1), mode="replicate")
-    around = few.unfold(2, 3, 1).unfold(3, 3, 1).flatten(4)
-    return pictures.index_copy(0, picked, around.median(dim=-1).values)
+    for _, who in picks(len(pictures), probability, kinds=1, generator=generator):
+        there = who.to(pictures.device, non_blocking=True)
+        few = functional.pad(pictures[there], (1, 1, 1, 1), mode="replicate")
+        around = few.unfold(2, 3, 1).unfold(3, 3, 1).flatten(4)
+        pictures.index_copy_(0, there, around.median(dim=-1).values)
+    return pictures
 
 
 def coarsen(  # house rule: what, how often, drawn by whom
@@ -52,17 +73,15 @@ def coarsen(  # house rule: what, how often, drawn by whom
     >>> coarsen(torch.ones(1, 3, 10, 10), 1.0, torch.Generator()).shape
     torch.Size([1, 3, 10, 10])
     """
-    if not probability:
-        return pictures
-    chosen = _choice(len(pictures), probability, kinds=len(_COARSENESS), generator=generator)
     h, w = pictures.shape[-2:]
-    for kind, part in enumerate(_COARSENESS):
-        picked = (chosen == kind).nonzero().flatten()
-        if len(picked):
-            size = max(round(h * part), 1), max(round(w * part), 1)
-            small = functional.interpolate(pictures[picked], size, mode="area")
-            full = functional.interpolate(small, (h, w), mode="bilinear", align_corners=False)
-            pictures = pictures.index_copy(0, picked, full)
+    kinds = len(_COARSENESS)
+    for kind, who in picks(len(pictures), probability, kinds=kinds, generator=generator):
+        there = who.to(pictures.device, non_blocking=True)
+        part = _COARSENESS[kind]
+        size = max(round(h * part), 1), max(round(w * part), 1)
+        small = functional.interpolate(pictures[there], size, mode="area")
+        full = functional.interpolate(small, (h, w), mode="bilinear", align_corners=False)
+        pictures.index_copy_(0, there, full)
     return pictures
 
 
@@ -74,24 +93,17 @@ def drop_rectangle(  # house rule: what, how often, drawn by whom
     >>> float(drop_rectangle(torch.ones(1, 3, 10, 10), 1.0, torch.Generator()).min())
     0.0
     """
-    count, device = len(pictures), pictures.device
-    sides = torch.tensor(pictures.shape[-2:], device=device)
-    draws = torch.rand(count, 5, generator=generator, device=device)
+    sides = torch.tensor(pictures.shape[-2:])
+    draws = torch.rand(len(pictures), 5, generator=generator)
     low, high = _HIDDEN
     size = ((low + draws[:, :2] * (high - low)) * sides).long()
-    corner = (draws[:, 2:4] * (sides - size + 1)).long()
+    size[draws[:, 4] >= probability] = 0
+    first = (draws[:, 2:4] * (sides - size + 1)).long()
+    corners = torch.stack([first, first + size], dim=-1).to(pictures.device, non_blocking=True)
     inside = []
     for axis in (0, 1):
-        places = torch.arange(int(pictures.shape[2 + axis]), device=device)
-        offset = places - corner[:, axis, None]
-        inside.append((offset >= 0) & (offset < size[:, axis, None]))
+        places = torch.arange(int(sides[axis]), device=pictures.device)
+        start, end = corners[:, axis, 0, None], corners[:, axis, 1, None]
+        inside.append((places >= start) & (places < end))
     hidden = inside[0][:, None, :, None] & inside[1][:, None, None, :]
-    hidden &= (draws[:, 4] < probability).view(-1, 1, 1, 1)
-    return pictures.masked_fill(hidden, 0)
-
-
-def _choice(count: int, probability: float, *, kinds: int, generator: torch.Generator) -> Tensor:
-    """Give (count,) which kind each gets, -1 where none."""
-    draws = torch.rand(count, 2, generator=generator, device=generator.device)
-    kind = (draws[:, 1] * kinds).long()
-    return kind.where(draws[:, 0] < probability, -1)
+    return pictures.masked_fill_(hidden, 0)

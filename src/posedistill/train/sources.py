@@ -21,9 +21,11 @@ READERS: dict[str, Callable[[Path, Path], CocoDataset]] = {
     "halpe": read_halpe,
     "mpii": read_mpii,
 }
+SYNTH, NO_FOLDER = "synth", "none"
+KINDS = (*READERS, SYNTH)
 _FORM = (
     f"expected KIND{SEPARATOR}ANNOTATIONS{SEPARATOR}IMAGES or "
-    f"KIND{SEPARATOR}ANNOTATIONS{SEPARATOR}IMAGES{SEPARATOR}RATIO, KIND one of {', '.join(READERS)}"
+    f"KIND{SEPARATOR}ANNOTATIONS{SEPARATOR}IMAGES{SEPARATOR}RATIO, KIND one of {', '.join(KINDS)}"
 )
 _EXAMPLE = "--set 'data.sources=wholebody|a.json|images, mpii|b.json|pictures|0.5'"
 
@@ -36,7 +38,9 @@ class JointData:
         sources: ``KIND|ANNOTATIONS|IMAGES`` or ``KIND|ANNOTATIONS|IMAGES|RATIO`` each. KIND is
             ``wholebody`` (UBody as `posedistill data ubody` writes it, too), ``coco``, ``halpe`` or
             ``mpii``. ANNOTATIONS and IMAGES are file and folder, relative to `root`. RATIO, 1
-            without it, is how often an epoch shows the people of the source.
+            without it, is how often an epoch shows the people of the source. ``synth|COUNT|FOLDER``
+            renders so many people as they are wanted, before photos of that folder, or before made
+            backgrounds where it is ``none``.
         root: folder that all paths are relative to.
         skeleton: that all are joined into; joints that a source lacks are not taught by it.
         val, val_images: annotation file and image folder to evaluate on, of the layout that the
@@ -63,7 +67,7 @@ class JointData:
         root = Path(self.root)
         return JointDataset(
             [
-                Source(READERS[kind](root / file, root / images), ratio=ratio, name=kind)
+                Source(_open(kind, file, images, root=root), ratio=ratio, name=kind)
                 for kind, file, images, ratio in named
             ],
             skeleton=self.skeleton,
@@ -78,6 +82,14 @@ class JointData:
         return files and ValidationFiles(*(Path(self.root) / path for path in files))
 
 
+def _open(kind: str, file: str, images: str, *, root: Path) -> PoseDataset:  # house rule: as named
+    if kind == SYNTH:
+        from posedistill.synth.dataset import SynthPeople
+
+        return SynthPeople(int(file), backgrounds=None if images == NO_FOLDER else root / images)
+    return READERS[kind](root / file, root / images)
+
+
 def _parse(text: str) -> tuple[str, str, str, float]:
     """Give kind, annotations, images and ratio of a source."""
     fault = f"data.sources holds {text!r}"
@@ -85,8 +97,10 @@ def _parse(text: str) -> tuple[str, str, str, float]:
     if len(words) not in (3, 4) or not all(words):
         raise ValueError(f"{fault}; {_FORM}")
     kind, annotations, images = words[:3]
-    if kind not in READERS:
+    if kind not in KINDS:
         raise ValueError(f"{fault}: unknown kind {kind!r}; {_FORM}")
+    if kind == SYNTH and not annotations.isdecimal():
+        raise ValueError(f"{fault}: {annotations!r} is no number of images; {_FORM}")
     try:
         ratio = float(words[3]) if len(words) == 4 else 1.0
     except ValueError as error:

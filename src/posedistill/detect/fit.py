@@ -1,0 +1,216 @@
+"""Fit: train the person detector on one device, in a run that resumes."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from posedistill.detect.assign import assign, losses
+from posedistill.detect.model import PersonDetector, cells
+from posedistill.detect.paint import draw_scenes
+from posedistill.detect.pool import Pool
+from posedistill.json_file import read_json
+from posedistill.media import whole_file
+from posedistill.train.optim import Ema, OptimConfig, learning_rate, parameter_groups
+
+logger = logging.getLogger(__name__)
+_PARTS = 10_000  # in which the learning rate's curve takes a run
+_OPTIM = OptimConfig(
+    warmup_steps=300,  # of those parts
+    flat_fraction=0.3,
+    final_factor=0.02,
+    clip_norm=10.0,
+    ema_momentum=1e-3,
+    ema_gamma=300.0,
+)
+_LOG_EVERY = 20  # steps
+_SAVE_EVERY = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class DetectorPlan:
+    """Say how long and on what a detector is trained.
+
+    Attributes:
+        steps: of the run; without it, minutes count, those of former stretches too.
+        side: pixels of the square scenes. batch: scenes of a step. lr, weight_decay: of AdamW.
+
+    Raises ValueError unless there is one of steps and minutes, for a side that is no multiple of
+    32, and for a batch of fewer than two, of which BatchNorm makes nothing.
+
+    >>> DetectorPlan(steps=1000).batch
+    32
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    side: int = 320
+    batch: int = 32
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError(
+                f"steps is {self.steps} and minutes {self.minutes}; a run takes one of the two"
+            )
+        if self.side < 32 or self.side % 32:
+            raise ValueError(f"side is {self.side}; expected a multiple of 32 pixels")
+        if self.batch < 2:
+            raise ValueError(f"batch is {self.batch}; expected two scenes or more")
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Give the part of the run that is done."""
+        if self.steps is not None:
+            return step / self.steps
+        assert self.minutes is not None, "a plan has one of the two"
+        return seconds / (60 * self.minutes)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Say where a run stands, with the mean losses since the last time."""
+
+    step: int
+    seconds: float
+    part: float
+    losses: dict[str, float]
+
+
+class DetectorRun:
+    """Train a detector in a folder; a run that was cut off goes on where it was saved.
+
+    In the folder are `plan.json`, `metrics.jsonl` and `last.pt`. Raises ValueError for a folder
+    with a run of another plan; its length may change.
+
+    >>> run = DetectorRun(Path("runs/person-n"), plan, pool=pool)  # doctest: +SKIP
+    >>> for progress in run.fit(): print(progress)  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: Path, plan: DetectorPlan, *, pool: Pool) -> None:
+        self.folder, self.plan, self.pool = folder, plan, pool
+        self._begin()
+        torch.manual_seed(plan.seed)
+        self.model = PersonDetector().to(pool.device)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
+        groups = parameter_groups(self.model, plan.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=plan.lr)
+        self.ema = Ema(self.model, _OPTIM)
+        self.step, self.seconds = 0, 0.0
+        self._centres = cells((plan.side, plan.side))[0].to(pool.device)
+        if self._last.is_file():
+            self._load()
+
+    @property
+    def _last(self) -> Path:
+        return self.folder / "last.pt"
+
+    def fit(self) -> Iterator[Progress]:
+        """Train to the end; say every few steps where things stand."""
+        saved = start = time.monotonic() - self.seconds
+        sums: dict[str, Tensor] = {}
+        while self.plan.progress(self.step, self.seconds) < 1:
+            for name, loss in self._train_step().items():
+                sums[name] = sums.get(name, 0) + loss
+            self.step += 1
+            now = time.monotonic()
+            self.seconds = now - start
+            if self.step % _LOG_EVERY == 0:
+                yield self._told({name: float(total) / _LOG_EVERY for name, total in sums.items()})
+                sums = {}
+            if now - saved > _SAVE_EVERY:
+                self.save()
+                saved = now
+        self.save()
+
+    def averaged(self) -> PersonDetector:
+        """Give a model with the averaged weights, for use."""
+        model = PersonDetector().to(self.pool.device)
+        model.load_state_dict(self.ema.average)
+        return model.eval()
+
+    def save(self) -> None:
+        """Write all that is needed to go on; the file appears whole."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "ema": self.ema.state(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        with whole_file(self._last) as path:
+            torch.save(state, path)
+
+    def _train_step(self) -> dict[str, Tensor]:
+        plan, device = self.plan, self.pool.device
+        rate = learning_rate(
+            int(_PARTS * plan.progress(self.step, self.seconds)), _PARTS, config=_OPTIM
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = plan.lr * rate / _OPTIM.lr
+        scenes = draw_scenes(self.pool, plan.batch, side=plan.side, seed=(plan.seed, self.step))
+        images = scenes.images_rgb.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            predictions = self.model(images)
+        found = losses(predictions, assign(predictions, scenes.truth, centres=self._centres))
+        self.optimizer.zero_grad()
+        torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
+        assert _OPTIM.clip_norm is not None, "it is set above"
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), _OPTIM.clip_norm)
+        self.optimizer.step()
+        self.ema.update(self.model)
+        return {name: loss.detach() for name, loss in found.items()}
+
+    def _told(self, means: dict[str, float]) -> Progress:
+        part = self.plan.progress(self.step, self.seconds)
+        progress = Progress(self.step, round(self.seconds, 1), round(part, 4), means)
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(progress)) + "\n")
+        return progress
+
+    def _begin(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file, record = self.folder / "plan.json", asdict(self.plan)
+        if file.is_file():
+            lengths = {"steps", "minutes"}
+            former: dict[str, Any] = read_json(file, kind="plan")  # Any: JSON
+            unlike = [k for k in record if k not in lengths and former.get(k) != record[k]]
+            if unlike:
+                raise ValueError(
+                    f"{self.folder} holds a run with another {', '.join(unlike)}; go on with the "
+                    "same plan, or choose another folder"
+                )
+        file.write_text(json.dumps(record, indent=2), encoding="utf-8")
+
+    def _load(self) -> None:
+        state = torch.load(self._last, map_location=self.pool.device, weights_only=True)
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.ema.load(**state["ema"])
+        logger.warning("%s goes on from step %d", self.folder, self.step)
+
+
+def load_detector(folder: Path) -> PersonDetector:
+    """Give the averaged network of a run, on the CPU.
+
+    Raises FileNotFoundError for a folder without a saved run.
+
+    >>> load_detector(Path("no run"))
+    Traceback (most recent call last):
+    FileNotFoundError: no such run: no run has no last.pt
+    """
+    file = folder / "last.pt"
+    if not file.is_file():
+        raise FileNotFoundError(f"no such run: {folder} has no last.pt")
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    model = PersonDetector()
+    model.load_state_dict(state["ema"]["average"])
+    return model.eval()

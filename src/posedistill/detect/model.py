@@ -1,0 +1,143 @@
+"""Model of the person detector: a narrow CSPNeXt body, a light neck, an anchor-free head.
+
+Papers: RTMDet (Lyu et al., 2022) for body and head, FCOS (Tian et al., 2019) for the distances from
+a cell to the four sides. Deliberate differences from RTMDet: the last stage is narrower, the neck
+adds maps instead of joining them, all its convolutions are separable, and score and distances
+share a tower at each stride.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from posedistill.models.cspnext import (
+    ConvUnit,
+    CSPLayer,
+    CSPNeXt,
+    DepthwiseConv2d,
+    SeparableConv,
+    SpatialPyramid,
+)
+
+STRIDES = (8, 16, 32)
+_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+_FIRST_SCORE = -4.0  # logit: most cells hold nobody
+_LARGEST = 4.0  # of the logarithm of a distance in strides
+
+
+class Predictions(NamedTuple):
+    """Hold what the network says of each cell.
+
+    Attributes:
+        boxes_xyxy: (N, M, 4) pixels of the input. logits: (N, M) of the scores.
+    """
+
+    boxes_xyxy: Tensor
+    logits: Tensor
+
+
+class PersonDetector(nn.Module):
+    """Give a box and a score for each cell of three grids, of strides 8, 16 and 32 pixels.
+
+    >>> boxes, logits = PersonDetector()(torch.zeros(2, 3, 64, 96, dtype=torch.uint8))
+    >>> boxes.shape, logits.shape
+    (torch.Size([2, 126, 4]), torch.Size([2, 126]))
+    """
+
+    def __init__(self, *, widen: float = 0.25, last: int = 192, width: int = 64) -> None:
+        super().__init__()
+        self.backbone = CSPNeXt(deepen=0.33, widen=widen)
+        third = self.backbone.channels[2]
+        self.backbone.stage4 = nn.Sequential(
+            ConvUnit(third, last, 3, stride=2),
+            SpatialPyramid(last),
+            CSPLayer(last, 1, residual=False),
+        )
+        self.backbone.channels = (*self.backbone.channels[:3], last)
+        self.neck = Neck(self.backbone.channels[1:], width)
+        self.towers = nn.ModuleList(
+            nn.Sequential(SeparableConv(width), SeparableConv(width)) for _ in STRIDES
+        )
+        self.scores = nn.ModuleList(_score_layer(width) for _ in STRIDES)
+        self.distances = nn.ModuleList(nn.Conv2d(width, 4, 1) for _ in STRIDES)
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(_STD)[:, None, None], persistent=False)
+
+    def forward(self, images_rgb: Tensor) -> Predictions:
+        """Map (N, 3, h, w), 0 to 255, sides multiples of 32, to the predictions of all cells."""
+        maps = self.neck(self.backbone((images_rgb.float() - self.mean) / self.std)[1:])
+        rows = [self._rows(index, feature) for index, feature in enumerate(maps)]
+        boxes, logits = (torch.cat(parts, dim=1) for parts in zip(*rows, strict=True))
+        return Predictions(boxes, logits)
+
+    def _rows(self, index: int, feature: Tensor) -> tuple[Tensor, Tensor]:
+        feature = self.towers[index](feature)
+        logits = self.scores[index](feature).flatten(1).float()
+        log_distances = self.distances[index](feature).flatten(2).transpose(1, 2).float()
+        distances = STRIDES[index] * log_distances.clamp(max=_LARGEST).exp()
+        h, w = feature.shape[2:]
+        centres = _grid(h, w, STRIDES[index], device=distances.device)
+        low, high = centres - distances[..., :2], centres + distances[..., 2:]
+        return torch.cat([low, high], dim=2), logits
+
+
+def _score_layer(width: int) -> nn.Conv2d:
+    layer = nn.Conv2d(width, 1, 1)
+    assert layer.bias is not None, "it has one by default"
+    nn.init.constant_(layer.bias, _FIRST_SCORE)
+    return layer
+
+
+class Neck(nn.Module):
+    """Exchange what the maps know: from coarse to fine, then from fine to coarse.
+
+    Paper: PANet (Liu et al., 2018); maps are added, and nearest neighbours enlarge them.
+    """
+
+    def __init__(self, channels: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(ConvUnit(inputs, width) for inputs in channels)
+        steps = len(channels) - 1
+        self.down = nn.ModuleList(SeparableConv(width) for _ in range(steps))
+        self.up = nn.ModuleList(SeparableConv(width) for _ in range(steps))
+        self.shrink = nn.ModuleList(
+            DepthwiseConv2d(width, width, 3, stride=2, padding=1, groups=width)
+            for _ in range(steps)
+        )
+
+    def forward(self, features: tuple[Tensor, ...]) -> list[Tensor]:
+        """Map (N, C_i, H_i, W_i), fine to coarse, to maps of one width."""
+        maps = [unit(feature) for unit, feature in zip(self.lateral, features, strict=True)]
+        for index in reversed(range(len(self.down))):
+            larger = nn.functional.interpolate(maps[index + 1], scale_factor=2.0)
+            maps[index] = self.down[index](maps[index] + larger)
+        for index, unit in enumerate(self.up):
+            maps[index + 1] = unit(maps[index + 1] + self.shrink[index](maps[index]))
+        return maps
+
+
+def cells(size_wh: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Give where the cells of all grids are, in the order of the predictions.
+
+    Gives their centres (M, 2), x and y in pixels, and their strides (M,).
+
+    >>> centres, strides = cells((64, 32))
+    >>> centres[[0, 1, -1]].tolist(), strides[[0, -1]].tolist()
+    ([[4.0, 4.0], [12.0, 4.0], [48.0, 16.0]], [8.0, 32.0])
+    """
+    w, h = size_wh
+    device = torch.device("cpu")
+    grids = [_grid(h // stride, w // stride, stride, device=device) for stride in STRIDES]
+    strides = [
+        torch.full((len(grid),), stride) for grid, stride in zip(grids, STRIDES, strict=True)
+    ]
+    return torch.cat(grids), torch.cat(strides).float()
+
+
+def _grid(h: int, w: int, stride: int, *, device: torch.device) -> Tensor:
+    rows, columns = torch.arange(h, device=device), torch.arange(w, device=device)
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    return (torch.stack([x, y], dim=2).reshape(-1, 2).float() + 0.5) * stride
