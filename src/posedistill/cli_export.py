@@ -34,6 +34,12 @@ def add_export(commands: "argparse._SubParsersAction[_Parser]") -> _Parser:
         "of an embedded or published model",
     )
     add("--out", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
+    add(
+        "--calibrate",
+        action="store_true",
+        help="scale the scores so that half of the body joints that score 0.3 are right, on the "
+        "people of --data; moves no keypoint",
+    )
     smaller = command.add_argument_group("a smaller file, with a report of what it loses beside it")
     kinds = smaller.add_mutually_exclusive_group()
     kinds.add_argument("--quantize", choices=["int8"], help="layers in 8 bits: smaller and faster")
@@ -107,6 +113,10 @@ def export(arguments: argparse.Namespace) -> int:
     kind = arguments.quantize or arguments.precision
     if kind is None:
         return _export_plainly(arguments)
+    if arguments.calibrate:
+        raise ValueError(
+            "--calibrate goes with a plain export; make the smaller file of what that gives"
+        )
     from posedistill.export.compress import check_out, compress
 
     photos = _photos(arguments)
@@ -131,11 +141,19 @@ def export(arguments: argparse.Namespace) -> int:
 def _export_plainly(arguments: argparse.Namespace) -> int:
     from posedistill.export.onnx import export_onnx
 
-    for name in ("data", "images", "max_loss", "force"):
+    photos = _photos(arguments)
+    for name in ("max_loss", "force", *(() if arguments.calibrate else ("data", "images"))):
         if getattr(arguments, name):
             option = name.replace("_", "-")
             raise ValueError(f"--{option} goes with --quantize or --precision")
     model = _load(arguments.model)
+    if arguments.calibrate:
+        from posedistill.export.scores import with_meaning
+
+        if photos is None:
+            raise ValueError("--calibrate needs annotated photos: --data ANN.json --images DIR")
+        model, factor = with_meaning(model, photos)
+        print(f"scores are {factor:.3g} times what they were")
     model.spec = _with_card(model.spec, arguments)
     print(export_onnx(model, arguments.out))
     print(f"model is in {arguments.out}")
