@@ -25,7 +25,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `benchmarks`
 from benchmarks.people_scores import (
     GOALS,
     MEASURES,
-    box_average_precision,
     cells,
     markdown,
     measures,
@@ -33,7 +32,8 @@ from benchmarks.people_scores import (
 )
 from posedistill.cli_open import open_any_session
 from posedistill.datasets.wholebody import read_wholebody
-from posedistill.evaluate.boxes import ImageBoxes, annotated_boxes
+from posedistill.detect.score import score_boxes
+from posedistill.evaluate.boxes import annotated_boxes
 from posedistill.evaluate.pck import keypoint_distances
 from posedistill.evaluate.run import predict_dataset
 from posedistill.evaluate.truth import Truth, read_truth
@@ -110,13 +110,14 @@ def detect(detector: Detector, people: People) -> float:
     images = [
         row for row in content["images"] if row["file_name"].startswith(f"{_DETECTOR_SOURCE}/")
     ]
-    ids = {row["id"] for row in images}
-    labels = [row for row in content["annotations"] if row["image_id"] in ids]
-    found = []
-    for row in images:
-        boxes = detector([read_image(people.images_dir / row["file_name"])])[0]
-        found.append(ImageBoxes(row["id"], boxes.boxes_xyxy, boxes.scores))
-    return box_average_precision(read_truth({"images": images, "annotations": labels}), found)
+    found = [detector([read_image(people.images_dir / row["file_name"])])[0] for row in images]
+    boxes_xywh: dict[int, list[list[float]]] = {row["id"]: [] for row in images}
+    for label in content["annotations"]:
+        if label["image_id"] in boxes_xywh:
+            boxes_xywh[label["image_id"]].append(label["bbox"])
+    labelled = [np.array(boxes, np.float32).reshape(-1, 4) for boxes in boxes_xywh.values()]
+    corners = [np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]) for boxes in labelled]
+    return 100 * score_boxes(found, corners).average_precision
 
 
 def goal_table(

@@ -43,14 +43,15 @@ def main() -> None:
     }
     rows = compare_runs({**starts, **runs}, validation)
     if arguments.onnx is not None:
-        rows.append(_score_file(arguments.onnx, validation))
+        rows.append(score_file(arguments.onnx, validation))
     print(comparison_table(rows))
     draw_comparison(runs, arguments.images / "first-distillation-curves.png")
     sheet = prediction_sheet(runs, validation)
     write_image(folder / "predictions.png", sheet)
 
 
-def _score_file(path: Path, validation: ValidationFiles) -> Row:
+def score_file(path: Path, validation: ValidationFiles) -> Row:
+    """Score an `.onnx` file, whose effort is not known."""
     session = OnnxSession(path)
     report = evaluate(
         session,

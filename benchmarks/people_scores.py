@@ -5,15 +5,12 @@ for hands by the longer side of the tight box of the hand's own labels, over bot
 of a face is by the distance of its outer eye corners.
 """
 
-import contextlib
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posedistill.evaluate.boxes import ImageBoxes
 from posedistill.evaluate.pck import pck_scores
 from posedistill.evaluate.truth import Truth
 
@@ -73,57 +70,6 @@ def measures(
 def sources(truth: Truth) -> list[str]:
     """Give the names of the sources."""
     return sorted(set(truth.folders))
-
-
-def box_average_precision(truth: Truth, found: Sequence[ImageBoxes]) -> float:
-    """Give AP50 of boxes in per cent, over all images of the truth; needs faster-coco-eval.
-
-    People without a label count against a detector that finds them.
-    """
-    from faster_coco_eval import COCO, COCOeval_faster
-
-    shared = {
-        "images": [{"id": image_id} for image_id in truth.all_image_ids],
-        "categories": [{"id": 1, "name": "person"}],
-    }
-    with contextlib.redirect_stdout(io.StringIO()):
-        run = COCOeval_faster(
-            COCO(shared | {"annotations": list(_labels(truth))}),
-            COCO(shared | {"annotations": list(_detections(found))}),
-            iouType="bbox",
-        )
-        run.evaluate()
-        run.accumulate()
-        run.summarize()
-    return float(100 * run.all_stats[1])
-
-
-def _labels(truth: Truth) -> Iterable[dict[str, object]]:
-    for index, box in enumerate(truth.boxes_xywh):
-        yield {
-            "id": index + 1,
-            "image_id": int(truth.image_ids[index]),
-            "category_id": 1,
-            "bbox": box.tolist(),
-            "area": float(box[2] * box[3]),
-            "iscrowd": int(truth.is_crowd[index]),
-        }
-
-
-def _detections(found: Sequence[ImageBoxes]) -> Iterable[dict[str, object]]:
-    number = 0
-    for place in found:
-        for box, score in zip(place.boxes_xyxy.astype(float), place.scores, strict=True):
-            number += 1
-            size_wh = box[2:] - box[:2]
-            yield {
-                "id": number,
-                "image_id": place.image_id,
-                "category_id": 1,
-                "bbox": [*box[:2].tolist(), *size_wh.tolist()],
-                "area": float(size_wh.prod()),
-                "score": float(score),
-            }
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:

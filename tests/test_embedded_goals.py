@@ -5,8 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.embedded_goals import goal_table, source_table
-from benchmarks.people_scores import GOALS, box_average_precision, measures, sources
-from posedistill.evaluate.boxes import ImageBoxes
+from benchmarks.people_scores import GOALS, measures, sources
 from posedistill.evaluate.pck import keypoint_distances
 from posedistill.evaluate.predictions import Prediction
 from posedistill.evaluate.truth import Truth, read_truth
@@ -101,24 +100,3 @@ def test_the_table_of_sources_has_a_row_for_each_and_one_for_all() -> None:
         f"| {name}" for name in [*sources(truth), "all"]
     ]
     assert lines[-1].endswith("| 100.0 | 100.0 | 100.0 | 0.0 | 100.0 |")
-
-
-def _found(shift: float) -> list[ImageBoxes]:
-    box = np.array([[shift, 0, 80 + shift, 100]], np.float32)
-    return [ImageBoxes(number, box, np.ones(1, np.float32)) for number in range(1, 7)]
-
-
-def test_boxes_count_from_half_an_overlap_on() -> None:
-    truth = _truth()  # 80 wide: half an intersection over union is a shift of 80 / 3
-    assert box_average_precision(truth, _found(26)) == pytest.approx(100)
-    assert box_average_precision(truth, _found(27)) == pytest.approx(0)
-
-
-def test_a_surer_box_where_nobody_is_labelled_costs_precision() -> None:
-    truth = _truth()
-    far = ImageBoxes(1, np.array([[300, 0, 350, 99]], np.float32), np.full(1, 2.0, np.float32))
-    # The k-th found of n is at precision k / (k + 1); the highest to come counts: the last one's.
-    n = len(truth)
-    assert box_average_precision(truth, [far, *_found(0)]) == pytest.approx(
-        100 * n / (n + 1), abs=0.1
-    )
