@@ -51,5 +51,5 @@ $(VENV)/base.stamp: pyproject.toml $(VENV)/created.stamp
 
 $(VENV)/full.stamp: pyproject.toml constraints.txt $(VENV)/created.stamp
 	@echo "installing posedistill with its training half and tools into $(VENV) (torch takes a while)"
-	$(PIP) -c constraints.txt -e ".[train,evaluate,dev]"
+	$(PIP) -c constraints.txt -e ".[train,evaluate,synth,dev]"
 	@touch $@ $(VENV)/base.stamp
