@@ -43,13 +43,13 @@ def test_a_detector_is_packed_trained_and_scored(
 ) -> None:
     pack, run = _pack(photos), photos / "run"
     assert "2 pictures, 1 people, 0 of them cut out" in capsys.readouterr().out
-    tiny = ("--steps", "20", "--batch", "2", "--side", "32", "--device", "cpu")
+    tiny = ("--steps", "2", "--batch", "2", "--side", "32", "--device", "cpu")
     assert _run("train", pack, "--run", run, *tiny, "--val", pack, "--weight", "street=2") == 0
     told = capsys.readouterr().out
-    assert "100.0% step 20" in told
+    assert "100.0% step 2" in told
     assert "AP50" in told
     labels = ("--data", photos / "labels.json", "--images", photos)
-    assert _run("evaluate", run, *labels, "--side", "32") == 0
+    assert _run("evaluate", run, *labels) == 0
     assert capsys.readouterr().out.startswith("street: AP50 ")
 
 
@@ -63,6 +63,8 @@ def test_weights_are_numbers_of_sources_that_are_there(photos: Path) -> None:
     words = ("train", _pack(photos), "--run", photos / "run", "--steps", "1", "--device", "cpu")
     with pytest.raises(ValueError, match="SOURCE=W"):
         _run(*words, "--weight", "street=much")
+    with pytest.raises(ValueError, match="--device is 'gpu'"):
+        _run(*words[:-1], "gpu")
     with pytest.raises(ValueError, match="sources are"):
         _run(*words, "--weight", "road=2")
 

@@ -41,6 +41,7 @@ def test_images_labels_and_a_sheet_are_written_and_named(
         (["--out", "people", "--size", "32"], "size >= 64 pixels"),
         (["--out", "people", "--workers", "0"], "workers is 0; expected 1 or more"),
         (["--out", "people", "--backgrounds", "none"], "no such folder of backgrounds: none"),
+        (["--out", "people", "--backgrounds", "."], "no images in ."),
         (["--preview", "sheet.txt"], "--preview sheet.txt: expected a name with one of .jpg"),
         (["--preview", "none/sheet.png"], "no such folder: none"),
     ],

@@ -94,12 +94,13 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     add("--side", type=int, default=320, metavar="PX", help="of the scenes; %(default)s")
     add("--lr", type=float, default=2e-3, metavar="RATE", help="learning rate; %(default)s")
     add("--weight", action="append", default=[], metavar="SOURCE=W", help=_WEIGHT)
-    add("--device", metavar="NAME", help="cpu, cuda, mps; the best there is without it")
+    add("--device", metavar="NAME", help=_DEVICE)
     add("--val", type=Path, metavar="PACK.npz", help="a pack to be scored now and then")
 
 
 _RUN = "the run folder; one that is there goes on"
 _WEIGHT = "draw a source's pictures W times as often as others; may be given several times"
+_DEVICE = "cpu, cuda, cuda:1, mps; without it cuda, or cpu where there is none"
 _SCORE_EVERY = 0.1  # of a run
 
 
@@ -118,7 +119,11 @@ def _train(arguments: argparse.Namespace) -> int:
     from posedistill.detect.pack import load_pack
     from posedistill.detect.pool import Pool
 
-    device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    name = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"--device is {name!r}; expected cpu, cuda, cuda:1 or mps") from error
     pictures = [picture for pack in arguments.packs for picture in load_pack(pack)]
     weights = dict(_weighted(word) for word in arguments.weight)
     pool = Pool(pictures, side=arguments.side, device=device, weights=weights)
@@ -129,7 +134,7 @@ def _train(arguments: argparse.Namespace) -> int:
     for progress in run.fit():
         means = ", ".join(f"{name} {mean:.4f}" for name, mean in progress.losses.items())
         print(f"{progress.part:6.1%} step {progress.step} {progress.seconds:.0f} s: {means}")
-        if arguments.val is not None and progress.part >= scored + _SCORE_EVERY:
+        if arguments.val and (progress.part >= min(scored + _SCORE_EVERY, 1)):
             scored = progress.part
             print(_score_pack(run, arguments.val))
     print(f"the run is in {arguments.folder}")
@@ -153,27 +158,27 @@ def _add_evaluate(command: argparse.ArgumentParser) -> None:
     add("detector", metavar="FILE|RUN", help="an .onnx detector, or the folder of a run")
     add("--data", required=True, type=Path, metavar="ANN.json", help="COCO annotations of people")
     add("--images", required=True, type=Path, metavar="DIR", help="folder of the images")
-    add("--side", type=int, default=320, metavar="PX", help="of a run's input; %(default)s")
+    add("--side", type=int, metavar="PX", help="of a run's input; that of its scenes")
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from posedistill.detect.pack import read_people
+    from posedistill.detect.pack import read_photos
     from posedistill.detect.score import score_boxes
     from posedistill.media import read_image
 
     find = _finder(arguments.detector, side=arguments.side)
-    for source, photos in read_people(arguments.data, arguments.images).items():
+    for source, photos in read_photos(arguments.data, arguments.images).items():
         found = [find(read_image(photo.path)) for photo in photos]
         print(f"{source}: {score_boxes(found, [photo.boxes_xyxy for photo in photos])}")
     return 0
 
 
-def _finder(detector: str, *, side: int) -> "Callable[[NDArray[np.uint8]], Boxes]":
+def _finder(detector: str, *, side: int | None) -> "Callable[[NDArray[np.uint8]], Boxes]":
     if Path(detector).is_dir():
-        from posedistill.detect.fit import load_detector
+        from posedistill.detect.fit import load_detector, side_of
         from posedistill.detect.predict import find_people
 
-        model = load_detector(Path(detector))
+        model, side = load_detector(Path(detector)), side or side_of(Path(detector))
         return lambda image: find_people(model, [image], side=side)[0]
     from posedistill.runtime.detector import Detector
 
@@ -189,17 +194,18 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("folder", type=Path, metavar="RUN", help="the folder of a run")
     add("--out", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
-    add("--side", type=int, default=320, metavar="PX", help="of its input; %(default)s")
+    add("--side", type=int, metavar="PX", help="of its input; that of the run's scenes")
     add("--licence", default="", metavar="TEXT", help="of the weights, to stand in the file")
     add("--data-card", default="", metavar="TEXT", help="what it was trained on, likewise")
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from posedistill.detect.fit import load_detector
+    from posedistill.detect.fit import load_detector, side_of
     from posedistill.export.detector import export_detector
     from posedistill.runtime.detector_spec import DetectorSpec
 
-    spec = DetectorSpec((arguments.side, arguments.side), arguments.licence, arguments.data_card)
-    print(export_detector(load_detector(arguments.folder), arguments.out, spec=spec))
+    model, side = load_detector(arguments.folder), arguments.side or side_of(arguments.folder)
+    spec = DetectorSpec((side, side), arguments.licence, arguments.data_card)
+    print(export_detector(model, arguments.out, spec=spec))
     print(f"detector is in {arguments.out}")
     return 0

@@ -16,7 +16,7 @@ from posedistill.detect.assign import (
 from posedistill.detect.model import Predictions, cells
 
 SIZE_WH = (64, 64)
-CENTRES = cells(SIZE_WH)[0]
+CENTRES = cells(SIZE_WH)
 
 
 def _boxes(count: int, *, seed: int) -> Tensor:

@@ -38,8 +38,10 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path) -> None:
         torch.testing.assert_close(again.ema.average[name], first.ema.average[name])
     moments = [run.optimizer.state_dict()["state"][0]["exp_avg"] for run in (first, again)]
     torch.testing.assert_close(*moments)
-    list(again.fit())
-    assert again.step == 3
+    third = DetectorRun(tmp_path, again.plan, pool=_pool())._train_step()
+    (told,) = again.fit()
+    assert told.step == again.step == 3
+    assert told.losses == pytest.approx({name: float(loss) for name, loss in third.items()})
     loaded = load_detector(tmp_path).state_dict()
     torch.testing.assert_close(loaded, dict(again.averaged().state_dict()))
 
@@ -55,10 +57,12 @@ def test_a_folder_holds_one_run(tmp_path: Path) -> None:
     [
         ({}, "one of the two"),
         ({"steps": 1, "minutes": 1}, "one of the two"),
+        ({"steps": 0}, "above 0"),
+        ({"minutes": -1}, "above 0"),
         ({"steps": 1, "side": 100}, "32"),
         ({"steps": 1, "batch": 1}, "two scenes"),
     ],
-    ids=["no length", "two lengths", "odd side", "one scene"],
+    ids=["no length", "two lengths", "no steps", "minutes below 0", "odd side", "one scene"],
 )
 def test_a_plan_that_cannot_be_is_refused(settings: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -13,7 +13,7 @@ from posedistill.detect.pack import (
     decode,
     load_pack,
     people_pictures,
-    read_people,
+    read_photos,
     save_pack,
 )
 from posedistill.media import write_image
@@ -45,20 +45,27 @@ def test_boxes_shrink_with_their_picture(tmp_path: Path) -> None:
 
 def test_close_ups_without_a_box_of_their_own_are_left_out(tmp_path: Path) -> None:
     labels = _annotated(tmp_path, [[0, 0, 80, 40]])
-    assert read_people(labels, tmp_path) == {}
-    assert list(read_people(labels, tmp_path, is_complete=True)) == ["street"]
+    assert read_photos(labels, tmp_path) == {}
+    assert list(read_photos(labels, tmp_path, is_complete=True)) == ["street"]
 
 
 def test_crowds_are_nobody(tmp_path: Path) -> None:
     labels = _annotated(tmp_path, [[0, 0, 80, 20]], is_crowd=1)
-    (photo,) = read_people(labels, tmp_path)["street"]
+    (photo,) = read_photos(labels, tmp_path)["street"]
     assert len(photo.boxes_xyxy) == 0
 
 
 def test_another_json_file_holds_no_labels(tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text('{"images": 3}')
     with pytest.raises(ValueError, match="as COCO's"):
-        read_people(tmp_path / "settings.json", tmp_path)
+        read_photos(tmp_path / "settings.json", tmp_path)
+
+
+def test_labels_without_a_box_are_named(tmp_path: Path) -> None:
+    labels = _annotated(tmp_path, [[10, 4, 20, 30]])
+    labels.write_text(labels.read_text().replace("bbox", "box"))
+    with pytest.raises(ValueError, match=r"labels.json.*'bbox'"):
+        read_photos(labels, tmp_path)
 
 
 def test_of_many_pictures_some_are_taken_evenly(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from tests.detect.pictures import SIDE, empty_picture, green_person
 CPU = torch.device("cpu")
 
 
-def _scenes(count: int = 48, *, seed: int = 0, has_mask: bool = True) -> Scenes:
-    people = [green_person(has_mask=has_mask), green_person(width=30, height=20)]
+def _scenes(count: int = 48, *, seed: int = 0) -> Scenes:
+    people = [green_person(has_mask=True), green_person(width=30, height=20)]
     pool = Pool([*people, empty_picture()], side=SIDE, device=CPU)
     return draw_scenes(pool, count, side=128, seed=(seed, 0))
 
@@ -64,7 +64,7 @@ def test_a_seed_says_all_of_a_scene() -> None:
 
 def test_doubt_is_where_photos_are() -> None:
     plain = _scenes(32, seed=2)
-    assert plain.truth.doubt.shape == (32, len(cells((128, 128))[0]))
+    assert plain.truth.doubt.shape == (32, len(cells((128, 128))))
     assert 0.1 < float(plain.truth.doubt.mean()) < 0.9
     # Nobody is in doubt in the person-free backgrounds alone.
     pool = Pool([green_person(has_mask=True), empty_picture()], side=SIDE, device=CPU)
@@ -75,6 +75,12 @@ def test_doubt_is_where_photos_are() -> None:
 def test_a_pool_without_people_is_refused() -> None:
     with pytest.raises(ValueError, match="nobody"):
         Pool([empty_picture()], side=SIDE, device=CPU)
+
+
+@pytest.mark.parametrize(("weight", "message"), [(0.0, "nobody"), (-1.0, "0 or more")])
+def test_weights_that_leave_nobody_are_refused(weight: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Pool([green_person(), empty_picture()], side=SIDE, device=CPU, weights={"green": weight})
 
 
 def test_a_pool_of_people_alone_will_do() -> None:

@@ -63,6 +63,17 @@ def test_a_model_with_an_unknown_head_is_refused() -> None:
         scaled(model, 2.0)
 
 
+def test_low_scores_are_parted_as_well_as_high_ones() -> None:
+    right = np.array([False, True])
+    assert even_odds(np.array([1e-8, 3e-8]), right) == pytest.approx(2e-8)
+
+
+def test_a_skeleton_without_a_reader_is_refused(photos: LabelledPhotos) -> None:
+    model = build("rtmpose-n", "halpe26", SIZE_WH)
+    with pytest.raises(ValueError, match="gives halpe26; annotations can be read for"):
+        body_scores(model, photos)
+
+
 def test_a_calibrated_model_has_even_odds_at_the_wanted_score(photos: LabelledPhotos) -> None:
     model = _model("rtmpose-n")
     calibrated, factor = with_meaning(model, photos)

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("numba")
 
 from posedistill.media import write_image
+from posedistill.synth import backgrounds
 from posedistill.synth.backgrounds import Backgrounds
 from posedistill.synth.camera import Camera, view_rotation
 from posedistill.synth.ground import floor_light
@@ -16,9 +17,9 @@ from posedistill.synth.reflection import Lights
 def test_pictures_come_from_the_folder(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     write_image(tmp_path / "deep" / "red.png", np.full((70, 90, 3), (200, 20, 20), np.uint8))
-    backgrounds = Backgrounds(tmp_path)
+    places = Backgrounds(tmp_path)
     means = [
-        backgrounds.draw(np.random.default_rng(seed), size_wh=(20, 30)).mean(axis=(0, 1))
+        places.draw(np.random.default_rng(seed), size_wh=(20, 30)).mean(axis=(0, 1))
         for seed in range(12)
     ]
     assert np.mean([mean[0] > mean[1] + 50 for mean in means]) > 0.7
@@ -32,8 +33,29 @@ def test_a_photo_smaller_than_the_picture_is_blown_up(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="holds no picture"):
+    (tmp_path / ".hidden.png").touch()
+    with pytest.raises(ValueError, match="no images in"):
         Backgrounds(tmp_path)
+
+
+def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_text("no photo")
+    with pytest.raises(ValueError, match=r"broken\.jpg: cannot be read as an image"):
+        Backgrounds(tmp_path).draw(np.random.default_rng(0), size_wh=(8, 8))
+
+
+def test_no_more_photos_are_kept_than_memory_is_meant_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backgrounds, "_KEPT_BYTES", 2 * 8 * 8 * 3)
+    backgrounds._kept().clear()
+    files = [tmp_path / f"{number}.png" for number in range(3)]
+    for file in files:
+        write_image(file, np.full((8, 8, 3), 9, np.uint8))
+    for number in (0, 1, 0, 2):
+        assert (backgrounds._photo(files[number]) == 9).all()
+    assert list(backgrounds._kept()) == [files[0], files[2]]
+    backgrounds._kept().clear()
 
 
 def test_made_backgrounds_differ_and_repeat_by_seed() -> None:

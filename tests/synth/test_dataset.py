@@ -33,9 +33,11 @@ def test_impossible_people_are_refused(count: int, size: int, seed: int) -> None
         SynthPeople(count, size=size, seed=seed)
 
 
-def test_a_missing_folder_of_backgrounds_is_told_at_once(tmp_path: Path) -> None:
+def test_a_missing_or_empty_folder_of_backgrounds_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such folder of backgrounds: .*nowhere"):
         SynthPeople(1, backgrounds=tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="no images in"):
+        SynthPeople(1, backgrounds=tmp_path)
 
 
 @pytest.mark.parametrize("image_id", [0, 4, -1])

@@ -13,7 +13,7 @@ from posedistill.synth.body import Body, Person, body_model
 from posedistill.synth.joint_limits import ANGLES, HIGH, INDEX, LOW, other_side
 from posedistill.synth.poses import draw_person
 
-COUNT = 500
+COUNT = 300
 
 
 @cache
@@ -23,7 +23,7 @@ def people() -> list[Person]:
 
 @cache
 def bodies() -> list[Body]:
-    return [body_model().make(person) for person in people()[:120]]
+    return [body_model().make(person) for person in people()[:60]]
 
 
 def test_the_same_generator_draws_the_same_body() -> None:

@@ -67,10 +67,16 @@ def test_files_are_read_as_coco_wholebody(written: Path) -> None:
     assert all(data.image(image_id).shape == (SIZE, SIZE, 3) for image_id in (1, COUNT))
 
 
-def test_two_processes_write_what_one_does(written: Path, tmp_path: Path) -> None:
+def test_two_processes_write_what_one_does(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")  # of this process, not of those
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     done = write_people(tmp_path, COUNT, seed=SEED, size=SIZE, workers=2)
     assert done.num_new == COUNT
     assert _content(tmp_path) == _content(written)
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
 def test_what_is_done_is_not_done_again(copy: Path) -> None:

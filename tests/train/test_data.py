@@ -129,6 +129,7 @@ def test_drawn_data_trains_and_validates_on_other_people(tmp_path: Path) -> None
 
 
 def test_synthetic_people_are_not_rendered_before_they_are_wanted(tmp_path: Path) -> None:
+    write_image(tmp_path / "wall.png", np.zeros((9, 9, 3), np.uint8))
     data = SynthData(count=3000, seed=4, backgrounds=str(tmp_path))
     assert len(data.training().instances) == 3000
     assert data.validation(tmp_path) is None

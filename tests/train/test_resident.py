@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from posedistill.codecs import SimCC
-from posedistill.crop import warp
+from posedistill.crop import transform_points, warp
 from posedistill.datasets.drawn import DrawnPeople
 from posedistill.datasets.joint import JointDataset, Source
 from posedistill.train.augment import AugmentConfig, augment
 from posedistill.train.batches import KeyBatches
 from posedistill.train.fit import fit
 from posedistill.train.preflight import RecipeError
-from posedistill.train.resident import People, read_people, side_of
+from posedistill.train.resident import People, _shrink_and_warp, read_people, side_of
 from posedistill.train.resident_batches import ResidentBatches, Variation, cut, place, vary
 from posedistill.train.resident_colour import to_hsv, vary_hsv
 from posedistill.train.resident_detail import blur, coarsen, drop_rectangle
@@ -47,26 +47,20 @@ def data() -> DrawnPeople:
 
 @pytest.fixture(scope="module")
 def people(data: DrawnPeople) -> People:
-    return read_people(data, SIZE_WH, device=CPU, threads=2)
+    return read_people(data, SIZE_WH, device=CPU)
 
 
 def _generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _vary(people: People, data: DrawnPeople, config: AugmentConfig) -> tuple[Tensor, ...]:
+def _vary(people: People, config: AugmentConfig) -> tuple[Tensor, ...]:
     rows = torch.arange(len(people.images))
-    return vary(
-        people,
-        rows,
-        size_wh=SIZE_WH,
-        config=config,
-        generator=_generator(),
-    )
+    return vary(people, rows, size_wh=SIZE_WH, config=config, generator=_generator())
 
 
 def test_without_variation_a_crop_is_the_loaders(people: People, data: DrawnPeople) -> None:
-    crops, keypoints, visible = _vary(people, data, PLAIN)
+    crops, keypoints, visible = _vary(people, PLAIN)
     for index, instance in enumerate(data.instances):
         wanted = augment(
             data.image(instance.image_id),
@@ -87,8 +81,8 @@ def test_without_variation_a_crop_is_the_loaders(people: People, data: DrawnPeop
 
 
 def test_a_mirrored_crop_mirrors_picture_and_joints(people: People, data: DrawnPeople) -> None:
-    plain, points, visible = _vary(people, data, PLAIN)
-    crops, mirrored, seen = _vary(people, data, dataclasses.replace(PLAIN, flip=1.0))
+    plain, points, visible = _vary(people, PLAIN)
+    crops, mirrored, seen = _vary(people, dataclasses.replace(PLAIN, flip=1.0))
     swap = torch.tensor(data.skeleton.flip_permutation)
     assert torch.equal(seen, visible[:, swap])
     wanted = points[:, swap] * torch.tensor([-1.0, 1.0]) + torch.tensor([SIZE_WH[0], 0.0])
@@ -109,6 +103,18 @@ def test_a_cut_is_that_of_the_library() -> None:
     inside = wanted.min(axis=-1) > 0
     assert np.abs(got.numpy() - wanted)[inside].max() < 4
     assert inside.mean() > 0.5
+
+
+@pytest.mark.parametrize("factor", [0.45, 0.21, 0.07])
+def test_a_large_picture_is_cut_where_its_points_go(factor: float) -> None:
+    places = np.stack(np.meshgrid(np.arange(500), np.arange(400)), axis=-1)
+    point, matrix = np.array([310.0, 170.0]), np.array([[factor, 0, -3.3], [0, factor, 2.6]])
+    far = ((places - point) ** 2).sum(axis=-1) / (2 * (2 / factor) ** 2)
+    image = np.repeat((255 * np.exp(-far)).astype(np.uint8)[..., None], 3, axis=2)
+    crop = _shrink_and_warp(image, matrix, 240)[..., 0].astype(np.float64)
+    y, x = np.indices(crop.shape)
+    found = np.array([(crop * x).sum(), (crop * y).sum()]) / crop.sum()
+    assert np.abs(found - transform_points(point[None], matrix)[0]).max() < 0.05
 
 
 def test_places_spread_as_the_configuration_says(people: People) -> None:
@@ -143,7 +149,7 @@ def test_half_bodies_are_cut_closer(people: People) -> None:
 
 def test_copies_of_a_person_are_kept_once(data: DrawnPeople) -> None:
     joint = JointDataset([Source(data, ratio=3.0)])
-    kept = read_people(joint, SIZE_WH, device=CPU, threads=2)
+    kept = read_people(joint, SIZE_WH, device=CPU)
     assert len(joint.instances) == 36
     assert len(kept.images) == 12
     assert kept.images.shape[1:] == (3, side_of(SIZE_WH), side_of(SIZE_WH))
@@ -173,7 +179,7 @@ def test_late_epochs_are_varied_as_the_late_configuration_says(
     people: People, data: DrawnPeople
 ) -> None:
     config = AugmentConfig()
-    plain = {crop.numpy().tobytes() for crop in _vary(people, data, PLAIN)[0]}
+    plain = {crop.numpy().tobytes() for crop in _vary(people, PLAIN)[0]}
     early, late = (
         [crop.numpy().tobytes() in plain for crop in next(_batches(people, data, steps, config))]
         for steps in (range(1), range(6, 7))
@@ -219,9 +225,10 @@ def test_detail_goes_and_brightness_stays(change: Change) -> None:
 
 
 def test_a_run_on_resident_people_goes_on_as_if_never_stopped(tmp_path: Path) -> None:
-    recipe = tiny("drawn-pretrain-n", "resident=true", "epochs=1", "data.val_count=2")
+    short = "data.train_count=16", "data.val_count=2", "epochs=1", "save_every=1"
+    recipe = tiny("drawn-pretrain-n", "resident=true", *short)
     fit(recipe, tmp_path / "whole")
-    fit(recipe, tmp_path / "parts", stop_at=2)
+    fit(recipe, tmp_path / "parts", stop_at=1)
     fit(recipe, tmp_path / "parts")
     assert largest_difference(state(tmp_path / "whole"), state(tmp_path / "parts")) == 0
 

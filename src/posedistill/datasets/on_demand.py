@@ -11,7 +11,7 @@ from posedistill.datasets.instance import Instance
 
 @runtime_checkable
 class OnDemand(Protocol):
-    """Be a `PoseDataset` whose `instances` are slow to look at; who need not, does not."""
+    """Be a `PoseDataset` whose `instances` are made when they are taken, which is slow."""
 
     @property
     def image_ids(self) -> Sequence[int]:

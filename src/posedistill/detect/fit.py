@@ -21,11 +21,12 @@ from posedistill.train.optim import Ema, OptimConfig, learning_rate, parameter_g
 
 logger = logging.getLogger(__name__)
 _PARTS = 10_000  # in which the learning rate's curve takes a run
+_CLIP_NORM = 10.0
 _OPTIM = OptimConfig(
+    lr=1.0,  # a factor on that of the plan
     warmup_steps=300,  # of those parts
     flat_fraction=0.3,
     final_factor=0.02,
-    clip_norm=10.0,
     ema_momentum=1e-3,
     ema_gamma=300.0,
 )
@@ -39,10 +40,10 @@ class DetectorPlan:
 
     Attributes:
         steps: of the run; without it, minutes count, those of former stretches too.
-        side: pixels of the square scenes. batch: scenes of a step. lr, weight_decay: of AdamW.
+        side: pixels of the square scenes. batch: scenes of a step. lr: of AdamW.
 
-    Raises ValueError unless there is one of steps and minutes, for a side that is no multiple of
-    32, and for a batch of fewer than two, of which BatchNorm makes nothing.
+    Raises ValueError unless there is one of steps and minutes, above 0, for a side that is no
+    multiple of 32, and for a batch of fewer than two, of which BatchNorm makes nothing.
 
     >>> DetectorPlan(steps=1000).batch
     32
@@ -53,13 +54,16 @@ class DetectorPlan:
     side: int = 320
     batch: int = 32
     lr: float = 2e-3
-    weight_decay: float = 0.05
     seed: int = 0
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
             raise ValueError(
                 f"steps is {self.steps} and minutes {self.minutes}; a run takes one of the two"
+            )
+        if not (self.steps or self.minutes or 0) > 0:
+            raise ValueError(
+                f"steps is {self.steps} and minutes {self.minutes}; expected a number above 0"
             )
         if self.side < 32 or self.side % 32:
             raise ValueError(f"side is {self.side}; expected a multiple of 32 pixels")
@@ -100,11 +104,11 @@ class DetectorRun:
         torch.manual_seed(plan.seed)
         self.model = PersonDetector().to(pool.device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
-        groups = parameter_groups(self.model, plan.weight_decay)
+        groups = parameter_groups(self.model, _OPTIM.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=plan.lr)
         self.ema = Ema(self.model, _OPTIM)
         self.step, self.seconds = 0, 0.0
-        self._centres = cells((plan.side, plan.side))[0].to(pool.device)
+        self._centres = cells((plan.side, plan.side)).to(pool.device)
         if self._last.is_file():
             self._load()
 
@@ -113,22 +117,24 @@ class DetectorRun:
         return self.folder / "last.pt"
 
     def fit(self) -> Iterator[Progress]:
-        """Train to the end; say every few steps where things stand."""
-        saved = start = time.monotonic() - self.seconds
-        sums: dict[str, Tensor] = {}
-        while self.plan.progress(self.step, self.seconds) < 1:
-            for name, loss in self._train_step().items():
-                sums[name] = sums.get(name, 0) + loss
+        """Train to the end; say every few steps, and there, where things stand."""
+        saved = time.monotonic()
+        start = saved - self.seconds
+        recent: list[dict[str, Tensor]] = []
+        while not self._is_done():
+            recent.append(self._train_step())
             self.step += 1
             now = time.monotonic()
             self.seconds = now - start
-            if self.step % _LOG_EVERY == 0:
-                yield self._told({name: float(total) / _LOG_EVERY for name, total in sums.items()})
-                sums = {}
-            if now - saved > _SAVE_EVERY:
+            if self._is_done() or now - saved > _SAVE_EVERY:
                 self.save()
                 saved = now
-        self.save()
+            if self._is_done() or self.step % _LOG_EVERY == 0:
+                yield self._told(recent)
+                recent = []
+
+    def _is_done(self) -> bool:
+        return self.plan.progress(self.step, self.seconds) >= 1
 
     def averaged(self) -> PersonDetector:
         """Give a model with the averaged weights, for use."""
@@ -154,7 +160,7 @@ class DetectorRun:
             int(_PARTS * plan.progress(self.step, self.seconds)), _PARTS, config=_OPTIM
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = plan.lr * rate / _OPTIM.lr
+            group["lr"] = plan.lr * rate
         scenes = draw_scenes(self.pool, plan.batch, side=plan.side, seed=(plan.seed, self.step))
         images = scenes.images_rgb.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
@@ -162,13 +168,15 @@ class DetectorRun:
         found = losses(predictions, assign(predictions, scenes.truth, centres=self._centres))
         self.optimizer.zero_grad()
         torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
-        assert _OPTIM.clip_norm is not None, "it is set above"
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), _OPTIM.clip_norm)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP_NORM)
         self.optimizer.step()
         self.ema.update(self.model)
         return {name: loss.detach() for name, loss in found.items()}
 
-    def _told(self, means: dict[str, float]) -> Progress:
+    def _told(self, recent: list[dict[str, Tensor]]) -> Progress:
+        """Give the means of the losses of some steps, and note them in the folder."""
+        names = recent[0]
+        means = {name: float(torch.stack([row[name] for row in recent]).mean()) for name in names}
         part = self.plan.progress(self.step, self.seconds)
         progress = Progress(self.step, round(self.seconds, 1), round(part, 4), means)
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
@@ -196,6 +204,18 @@ class DetectorRun:
         self.optimizer.load_state_dict(state["optimizer"])
         self.ema.load(**state["ema"])
         logger.warning("%s goes on from step %d", self.folder, self.step)
+
+
+def side_of(folder: Path) -> int:
+    """Give the side of the scenes that a run trains on, pixels.
+
+    Raises FileNotFoundError for a folder without a run.
+
+    >>> side_of(Path("no run"))
+    Traceback (most recent call last):
+    FileNotFoundError: no such plan: no run/plan.json
+    """
+    return int(read_json(folder / "plan.json", kind="plan")["side"])
 
 
 def load_detector(folder: Path) -> PersonDetector:

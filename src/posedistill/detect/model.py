@@ -19,9 +19,10 @@ from posedistill.models.cspnext import (
     SeparableConv,
     SpatialPyramid,
 )
+from posedistill.spec import IMAGENET_MEAN, IMAGENET_STD
 
 STRIDES = (8, 16, 32)
-_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+_WIDEN, _LAST, _WIDTH = 0.25, 192, 64  # of the body, its last stage, and neck and head
 _FIRST_SCORE = -4.0  # logit: most cells hold nobody
 _LARGEST = 4.0  # of the logarithm of a distance in strides
 
@@ -45,26 +46,26 @@ class PersonDetector(nn.Module):
     (torch.Size([2, 126, 4]), torch.Size([2, 126]))
     """
 
-    def __init__(self, *, widen: float = 0.25, last: int = 192, width: int = 64) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.backbone = CSPNeXt(deepen=0.33, widen=widen)
+        self.backbone = CSPNeXt(deepen=0.33, widen=_WIDEN)
         third = self.backbone.channels[2]
         self.backbone.stage4 = nn.Sequential(
-            ConvUnit(third, last, 3, stride=2),
-            SpatialPyramid(last),
-            CSPLayer(last, 1, residual=False),
+            ConvUnit(third, _LAST, 3, stride=2),
+            SpatialPyramid(_LAST),
+            CSPLayer(_LAST, 1, residual=False),
         )
-        self.backbone.channels = (*self.backbone.channels[:3], last)
-        self.neck = Neck(self.backbone.channels[1:], width)
+        self.backbone.channels = (*self.backbone.channels[:3], _LAST)
+        self.neck = Neck(self.backbone.channels[1:], _WIDTH)
         self.towers = nn.ModuleList(
-            nn.Sequential(SeparableConv(width), SeparableConv(width)) for _ in STRIDES
+            nn.Sequential(SeparableConv(_WIDTH), SeparableConv(_WIDTH)) for _ in STRIDES
         )
-        self.scores = nn.ModuleList(_score_layer(width) for _ in STRIDES)
-        self.distances = nn.ModuleList(nn.Conv2d(width, 4, 1) for _ in STRIDES)
+        self.scores = nn.ModuleList(_score_layer(_WIDTH) for _ in STRIDES)
+        self.distances = nn.ModuleList(nn.Conv2d(_WIDTH, 4, 1) for _ in STRIDES)
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(_STD)[:, None, None], persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
 
     def forward(self, images_rgb: Tensor) -> Predictions:
         """Map (N, 3, h, w), 0 to 255, sides multiples of 32, to the predictions of all cells."""
@@ -119,22 +120,17 @@ class Neck(nn.Module):
         return maps
 
 
-def cells(size_wh: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Give where the cells of all grids are, in the order of the predictions.
+def cells(size_wh: tuple[int, int]) -> Tensor:
+    """Give the centres (M, 2) of the cells of all grids, in the order of the predictions.
 
-    Gives their centres (M, 2), x and y in pixels, and their strides (M,).
+    They are x and y in pixels.
 
-    >>> centres, strides = cells((64, 32))
-    >>> centres[[0, 1, -1]].tolist(), strides[[0, -1]].tolist()
-    ([[4.0, 4.0], [12.0, 4.0], [48.0, 16.0]], [8.0, 32.0])
+    >>> cells((64, 32))[[0, 1, -1]].tolist()
+    [[4.0, 4.0], [12.0, 4.0], [48.0, 16.0]]
     """
     w, h = size_wh
     device = torch.device("cpu")
-    grids = [_grid(h // stride, w // stride, stride, device=device) for stride in STRIDES]
-    strides = [
-        torch.full((len(grid),), stride) for grid, stride in zip(grids, STRIDES, strict=True)
-    ]
-    return torch.cat(grids), torch.cat(strides).float()
+    return torch.cat([_grid(h // stride, w // stride, stride, device=device) for stride in STRIDES])
 
 
 def _grid(h: int, w: int, stride: int, *, device: torch.device) -> Tensor:

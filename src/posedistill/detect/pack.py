@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from posedistill.detect.cutout import cut_out
 from posedistill.json_file import read_json
-from posedistill.media import list_images, read_image
+from posedistill.media import list_images, read_image, whole_file
 
 _QUALITY = 72  # of WebP
 _LEAST_SIDE = 4  # pixels of a box, in the packed picture
 _NO_BOX = np.zeros((0, 4), np.float32)
 _BACKGROUNDS = "backgrounds"
+_JOINTS = 17  # of COCO's people
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,7 @@ class Photo(NamedTuple):
     keypoints: list[NDArray[np.float32]]
 
 
-def read_people(
+def read_photos(
     annotations: Path, images_dir: Path, *, is_complete: bool = False
 ) -> dict[str, list[Photo]]:
     """Read the photos of a COCO file, by source: the name of the folder that they are in.
@@ -71,23 +72,35 @@ def read_people(
     out: they are close-ups in which nobody has drawn a box. Raises FileNotFoundError without the
     file, ValueError for another one.
 
-    >>> read_people(Path("none.json"), Path("."))
+    >>> read_photos(Path("none.json"), Path("."))
     Traceback (most recent call last):
     FileNotFoundError: no such annotation file: none.json
     """
     record = read_json(annotations, kind="annotation file")
     if not isinstance(record, dict) or not {"images", "annotations"} <= record.keys():
         raise ValueError(f"{annotations} has no images and annotations; expected labels as COCO's")
+    try:
+        return _photos_by_source(record, images_dir, is_complete=is_complete)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{annotations}: expected labels as COCO's: {error!r}") from error
+
+
+def _photos_by_source(
+    record: dict[str, Any],
+    images_dir: Path,
+    *,
+    is_complete: bool,  # Any: JSON
+) -> dict[str, list[Photo]]:
     people_by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)  # Any: JSON
     for person in record["annotations"]:
         people_by_image[person["image_id"]].append(person)
     photos_by_source: dict[str, list[Photo]] = defaultdict(list)
     for image in record["images"]:
-        people = [person for person in people_by_image[image["id"]] if not person["iscrowd"]]
+        people = [person for person in people_by_image[image["id"]] if not person.get("iscrowd")]
         photo = Photo(
             images_dir / image["file_name"],
             np.array([_box_xyxy(*person["bbox"]) for person in people], np.float32).reshape(-1, 4),
-            [np.array(p.get("keypoints", []), np.float32).reshape(-1, 3)[:17] for p in people],
+            [np.array(p.get("keypoints", []), np.float32).reshape(-1, 3)[:_JOINTS] for p in people],
         )
         if is_complete or not any(_is_whole(box, image) for box in photo.boxes_xyxy):
             photos_by_source[photo.path.parent.name].append(photo)
@@ -100,14 +113,14 @@ def people_pictures(
     """Give the pictures of a COCO file, with the boxes of the people in them.
 
     Of a source with more pictures than the plan wants, some are taken, evenly. is_complete:
-    whether all people have true boxes. Raises what `read_people` does, and FileNotFoundError for
+    whether all people have true boxes. Raises what `read_photos` does, and FileNotFoundError for
     missing images.
 
     >>> list(people_pictures(Path("none.json"), Path("."), plan=PackPlan()))
     Traceback (most recent call last):
     FileNotFoundError: no such annotation file: none.json
     """
-    for source, photos in read_people(annotations, images_dir, is_complete=is_complete).items():
+    for source, photos in read_photos(annotations, images_dir, is_complete=is_complete).items():
         for photo in _evenly(photos, plan.most.get(source)):
             yield _packed(photo, source=source, plan=plan, is_complete=is_complete)
 
@@ -127,11 +140,14 @@ def background_pictures(folder: Path, *, plan: PackPlan) -> Iterator[Picture]:
 
 
 def save_pack(path: Path, pictures: Iterable[Picture]) -> int:
-    """Write pictures into one `.npz` file; give how many there are."""
+    """Write pictures into one `.npz` file, which appears whole; give how many there are.
+
+    Raises ValueError where there are none.
+    """
     rows = list(pictures)
     if not rows:
         raise ValueError("no pictures to pack; is the annotation file empty?")
-    arrays = {
+    arrays: dict[str, Any] = {  # Any: stubs differ on savez
         "encoded": np.frombuffer(b"".join(row.encoded for row in rows), np.uint8),
         "encoded_ends": np.cumsum([len(row.encoded) for row in rows]),
         "masks": np.frombuffer(b"".join(row.mask for row in rows), np.uint8),
@@ -142,8 +158,8 @@ def save_pack(path: Path, pictures: Iterable[Picture]) -> int:
         "is_complete": np.array([row.is_complete for row in rows]),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)
     return len(rows)
 
 
@@ -212,7 +228,7 @@ def _packed(photo: Photo, *, source: str, plan: PackPlan, is_complete: bool) -> 
     boxes = np.clip(photo.boxes_xyxy * scale, 0, small.shape[1::-1] * 2).astype(np.float32)
     kept = boxes[(boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= _LEAST_SIDE]
     mask = b""
-    if plan.has_masks and len(boxes) == len(kept) == 1 and len(photo.keypoints[0]):
+    if plan.has_masks and len(boxes) == len(kept) == 1 and len(photo.keypoints[0]) == _JOINTS:
         keypoints = photo.keypoints[0] * np.array([scale, scale, 1], np.float32)
         found = cut_out(small, keypoints, box_xyxy=kept[0])
         mask = b"" if found is None else _encode(found.astype(np.uint8) * 255, ".png")

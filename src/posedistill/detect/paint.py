@@ -68,6 +68,7 @@ def _paint(  # house rule: a layer, where it goes, and what it is taken from
 ) -> None:
     """Paint one layer of all scenes, in place, and note what it covers."""
     side = canvas.shape[2]
+    # Of the levels the one that is shrunk least: to between a half and all of its size.
     wanted = -np.log2(layers.scale[:, layer].max(axis=1) * 1.4)
     level = wanted.round().clip(0, len(pool.levels) - 1).astype(int)
     tint = np.exp(rng.normal(0, 0.15, (len(canvas), 4, 1, 1))).astype(np.float32)
@@ -174,7 +175,7 @@ def _developed(images: Tensor, rng: np.random.Generator) -> Tensor:
     random = np.stack([rng.normal(0, 0.2, count), rng.normal(0, 0.2, count), rng.random(count)])
     gain, gamma, grey = _on(random.astype(np.float32), images)[..., None, None, None]
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    images = (images - mean) * (gain.exp()) + mean * (gain.clamp(max=0.3) * 0.5).exp()
+    images = (images - mean) * gain.exp() + mean * (gain.clamp(max=0.3) * 0.5).exp()
     images = 255 * (images / 255).clamp(1e-3, 1) ** gamma.exp()
     weights = images.new_tensor([0.299, 0.587, 0.114])[:, None, None]
     images = torch.where(grey < 0.45, (images * weights).sum(dim=1, keepdim=True), images)

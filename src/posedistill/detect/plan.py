@@ -5,7 +5,6 @@ A scene has layers, painted one over the other: a background; one photo, or four
 et al., 2021). Everything is drawn from one generator, for all scenes at once.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +23,7 @@ Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Layers:
+class Layers(NamedTuple):
     """Hold the layers of B scenes, each array (B, L, ...).
 
     Attributes:
@@ -36,7 +34,7 @@ class Layers:
     """
 
     is_on: NDArray[np.bool_]
-    picture: NDArray[np.int64]
+    picture: Indices
     scale: Floats
     shift: Floats
     is_flipped: NDArray[np.bool_]
@@ -52,8 +50,8 @@ class People(NamedTuple):
         is_unclear: (N,) whether too little of the person is within the frame.
     """
 
-    scene: NDArray[np.int64]
-    layer: NDArray[np.int64]
+    scene: Indices
+    layer: Indices
     boxes_xyxy: Floats
     is_unclear: NDArray[np.bool_]
 
@@ -72,8 +70,7 @@ def draw_layers(pool: Pool, count: int, *, side: int, rng: np.random.Generator) 
         _photos(pool, kind, frame, rng=rng),
         *([_cut_outs(pool, kind, frame, rng=rng)] if has_cut_outs else []),
     ]
-    names = Layers.__dataclass_fields__
-    return Layers(*(np.concatenate([getattr(p, name) for p in parts], axis=1) for name in names))
+    return Layers(*(np.concatenate(columns, axis=1) for columns in zip(*parts, strict=True)))
 
 
 def _frames(count: int, side: int, rng: np.random.Generator) -> Floats:
@@ -164,7 +161,7 @@ def _cut_outs(
 
 def _placed(  # house rule: the parts of one record
     pool: Pool,
-    picture: NDArray[np.int64],
+    picture: Indices,
     scale: NDArray[np.float64],
     *,
     clip: Floats,

@@ -23,9 +23,10 @@ class Pool:
 
     pictures: of one or several packs. side: pixels; larger pictures are made smaller. weights:
     how often a source's pictures are drawn against those of others, 1 where it is not named.
-    Raises ValueError for a source that is not there and for pictures without people.
+    Raises ValueError for a source that is not there, for a weight below 0, and for pictures without
+    people or with weights that leave none.
 
-    >>> Pool(load_pack(Path("people.npz")), side=320, device="cuda")  # doctest: +SKIP
+    >>> Pool(load_pack(Path("people.npz")), side=320, device=torch.device("cuda"))  # doctest: +SKIP
     """
 
     def __init__(
@@ -52,14 +53,19 @@ class Pool:
         self.is_complete = np.array([picture.is_complete for picture in pictures])
         has_mask = np.array([bool(picture.mask) for picture in pictures])
         has_people = np.array([len(picture.boxes_xyxy) > 0 for picture in pictures])
-        if not has_people.any():
-            raise ValueError("there is nobody in these pictures; a pack with people is needed")
         known = weights or {}
         sources = {picture.source for picture in pictures}
         if not known.keys() <= sources:
             raise ValueError(f"weights are of {sorted(known)}; the sources are {sorted(sources)}")
+        if not all(weight >= 0 for weight in known.values()):
+            raise ValueError(f"weights are {known}; expected numbers of 0 or more")
         odds = np.array([known.get(picture.source, 1.0) for picture in pictures])
         self.photos = _Choice(odds * has_people)
+        if not self.photos.total > 0:
+            raise ValueError(
+                "there is nobody in these pictures; a pack with people, of a weight above 0, is "
+                "needed"
+            )
         self.cut_outs = _Choice(odds * has_mask)
         self.backgrounds = _Choice(odds * (~has_people & self.is_complete))
 

@@ -12,6 +12,7 @@ from posedistill.runtime.letterbox import letterbox
 from posedistill.runtime.suppression import suppress
 
 _BATCH = 16
+_MOST_OVERLAP = 0.45  # of two boxes that stay, as `posedistill.runtime.detector` has it
 
 
 @torch.no_grad()
@@ -19,9 +20,8 @@ def find_people(
     model: PersonDetector,
     images_rgb: Sequence[NDArray[np.uint8]],
     *,
-    side: int = 320,
+    side: int,
     score_threshold: float = 0.01,
-    nms_threshold: float = 0.45,
 ) -> list[Boxes]:
     """Give the people of each image, as `posedistill.runtime.detector` does with a file.
 
@@ -40,7 +40,7 @@ def find_people(
         for boxes_xyxy, scores, ratio in rows:
             kept = scores > score_threshold
             boxes_xyxy, scores = boxes_xyxy[kept] / np.float32(ratio), scores[kept]
-            order = suppress(boxes_xyxy, scores, threshold=nms_threshold)
+            order = suppress(boxes_xyxy, scores, threshold=_MOST_OVERLAP)
             found.append(Boxes(boxes_xyxy[order], scores[order]))
     model.train(was_training)
     return found

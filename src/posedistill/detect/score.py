@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from posedistill.runtime.association import box_iou
 from posedistill.runtime.detector import Boxes
 
 _MOST = 100  # boxes of an image
@@ -52,7 +53,7 @@ def score_boxes(
     """Score the boxes found in images against those of the people.
 
     found: of each image, the surest first; people: (n, 4) x1, y1, x2, y2 of each image. Raises
-    ValueError where there are none.
+    ValueError where there are no people.
 
     >>> box = np.float32([[0, 0, 10, 10]])
     >>> score_boxes([Boxes(box, np.float32([0.9]))], [box]).average_precision
@@ -78,21 +79,13 @@ def score_boxes(
 
 def _hits(boxes: Boxes, people: Floats, min_overlap: float) -> NDArray[np.bool_]:
     """Give of each box whether it finds somebody whom no surer one has found."""
-    overlaps = _overlaps(boxes.boxes_xyxy[:_MOST], people)
+    overlaps = box_iou(boxes.boxes_xyxy[:_MOST].astype(np.float64), people.astype(np.float64))
     is_hit = np.zeros(len(overlaps), bool)
     for index, row in enumerate(overlaps):
         if len(row) and row.max() >= min_overlap:
             is_hit[index] = True
             overlaps[:, row.argmax()] = -1.0
     return is_hit
-
-
-def _overlaps(a: Floats, b: Floats) -> NDArray[np.float64]:
-    a, b = a[:, None].astype(np.float64), b[None].astype(np.float64)
-    shared = (np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])).clip(0)
-    areas = [(box[..., 2:] - box[..., :2]).prod(axis=2) for box in (a, b)]
-    inner = shared.prod(axis=2)
-    return np.asarray(inner / np.maximum(areas[0] + areas[1] - inner, 1e-9))
 
 
 def _average_precision(is_hit: NDArray[np.bool_], num_people: int) -> float:

@@ -1,7 +1,6 @@
 """Export of the person detector: `.onnx` in 16-bit weights, checked against torch."""
 
 import copy
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from posedistill.detect.model import PersonDetector
 from posedistill.export.onnx import _forget_origins, _quiet
 from posedistill.export.precision import store_in_16_bits
-from posedistill.media import list_images, read_image
+from posedistill.media import list_images, read_image, whole_file
 from posedistill.runtime.detector_spec import DETECTOR_KEY, DetectorSpec
 from posedistill.runtime.letterbox import letterbox
 from posedistill.runtime.session import open_graph
@@ -68,16 +67,12 @@ def export_detector(model: PersonDetector, path: Path, *, spec: DetectorSpec) ->
         raise ValueError(f"expected a file name ending in .onnx, got {path}")
     scored = _Scored(copy.deepcopy(model).cpu().float()).eval()
     images = _photos(spec.input_size_wh)
-    beside = path.with_name(path.stem + ".partial.onnx")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with whole_file(path) as beside:
         _write(scored, beside, images, spec=spec)
         report = _compare(scored, beside, images)
         if not report.score_difference <= _TOLERANCE:
             raise ValueError(f"{path} was not written: {report}")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
     return report
 
 

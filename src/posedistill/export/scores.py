@@ -29,8 +29,9 @@ def with_meaning(model: PoseModel, photos: LabelledPhotos) -> tuple[PoseModel, f
     """Give a copy of a model whose body joints with a score of 0.3 are as often right as wrong.
 
     Right is a joint within a tenth of the longer side of the box. Also gives the factor.
-    Raises ValueError for a model whose head is not known, where fewer than 50 body joints are
-    labelled, and where the scores tell nothing; what the reader of the annotations raises, too.
+    Raises ValueError for a model whose head or skeleton is not known, where fewer than 50 body
+    joints are labelled, and where the scores tell nothing; what the reader of the annotations
+    raises, too.
 
     >>> with_meaning(model, photos)  # doctest: +SKIP
     """
@@ -55,9 +56,15 @@ def body_scores(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Give the scores (M,) of all labelled body joints, in labelled boxes, and which are right.
 
+    Raises ValueError for a skeleton whose annotations cannot be read.
+
     >>> body_scores(model, photos)  # doctest: +SKIP
     """
-    data = READERS[model.spec.skeleton](photos.annotations, photos.images_dir)
+    skeleton = model.spec.skeleton
+    if skeleton not in READERS:
+        known = ", ".join(READERS)
+        raise ValueError(f"the model gives {skeleton}; annotations can be read for {known}")
+    data = READERS[skeleton](photos.annotations, photos.images_dir)
     estimator = Estimator(copy.deepcopy(model).eval().session())
     scores, is_right = [np.empty(0)], [np.empty(0, bool)]
     for person in data.instances:
@@ -75,8 +82,8 @@ def even_odds(scores: NDArray[np.floating], is_right: NDArray[np.bool_]) -> floa
 
     scores, is_right: (M,). Of several as good, the middle one of the lowest stretch.
 
-    >>> even_odds(np.array([0.1, 0.2, 0.4, 0.5]), np.array([False, False, True, True]))
-    0.3
+    >>> even_odds(np.array([0.1, 0.25, 0.5, 0.6]), np.array([False, False, True, True]))
+    0.375
     """
     order = np.argsort(scores, kind="stable")
     ranked, right = np.asarray(scores, np.float64)[order], is_right[order]
@@ -85,7 +92,7 @@ def even_odds(scores: NDArray[np.floating], is_right: NDArray[np.bool_]) -> floa
     )
     place = int(mistakes.argmin())
     below, above = ranked[max(place - 1, 0)], ranked[min(place, len(ranked) - 1)]
-    return float(round((below + above) / 2, 6))
+    return float((below + above) / 2)
 
 
 def scaled(model: PoseModel, factor: float) -> PoseModel:

@@ -7,23 +7,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from posedistill.media import IMAGE_SUFFIXES, read_image
+from posedistill.datasets.unlabelled import list_photos
+from posedistill.media import read_image
 
 _LEAST_SIDE = 64  # pixels of a photo that are blown up to a whole picture
+_KEPT_BYTES = 2**28  # of photos that a process keeps in memory
 
 
 class Backgrounds:
     """Give random pictures to put people in front of.
 
-    folder: of photos without people, searched with its sub-folders; None for procedural ones.
-    Raises FileNotFoundError where the folder holds no picture.
+    folder: of photos without people, searched with its sub-folders, what begins with a dot left
+    out; None for procedural ones. Raises what `list_photos` does for a folder without photos;
+    drawing raises what `posedistill.media.read_image` does for a photo that cannot be read.
 
     >>> Backgrounds(None).draw(np.random.default_rng(0), size_wh=(6, 4)).shape
     (4, 6, 3)
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self.files = [] if folder is None else _pictures(Path(folder))
+        self.files = [] if folder is None else [*list_photos(folder).values()]
 
     def draw(self, rng: np.random.Generator, *, size_wh: tuple[int, int]) -> NDArray[np.uint8]:
         """Draw a cut of a random photo, (H, W, 3) RGB, flipped and coloured at random."""
@@ -37,19 +40,23 @@ class Backgrounds:
         return self.draw(rng, size_wh=(side, side))
 
 
-def _pictures(folder: Path) -> list[Path]:
-    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in IMAGE_SUFFIXES]
-    if not files:
-        raise FileNotFoundError(
-            f"{folder} holds no picture ({', '.join(IMAGE_SUFFIXES)}); give a folder of photos "
-            "without people, or none for procedural backgrounds"
-        )
-    return files
-
-
-@lru_cache(maxsize=600)
 def _photo(file: Path) -> NDArray[np.uint8]:
-    return read_image(file)
+    """Read a photo, or take it from those that were read last."""
+    kept = _kept()
+    photo = kept.pop(file, None)
+    if photo is None:
+        photo = read_image(file)
+    kept[file] = photo
+    num_bytes = sum(other.nbytes for other in kept.values())
+    while num_bytes > _KEPT_BYTES:
+        num_bytes -= kept.pop(next(iter(kept))).nbytes
+    return photo
+
+
+@lru_cache(maxsize=1)
+def _kept() -> dict[Path, NDArray[np.uint8]]:
+    """Give the photos that this process keeps, the one that was wanted last at the end."""
+    return {}
 
 
 def _cut(

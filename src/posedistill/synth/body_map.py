@@ -15,7 +15,7 @@ from posedistill.synth.mesh import Floats, vertex_normals
 from posedistill.synth.raster import rasterise
 
 SIDES = ("left", "right")
-_SKY_VIEWS = 48
+_SKY_VIEWS, _SKY_SIDE = 48, 256  # of the body from as many sides; pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,19 +25,17 @@ class BodyMap:
     Attributes:
         faces: (F, 3) int32.
         rest: (V, 3) metres, at rest.
-        rest_normals: (V, 3).
         neighbours: (V, 8) int32 rows of adjacent vertices, a vertex itself where it has fewer.
         openness: (V,) how much of the sky a vertex sees at rest, 0 to 1.
         is_arm: (V,) whether a vertex belongs to an arm or a hand.
         is_head: (V,) head, without the neck.
         arm: (V,) 0 at the shoulder, 1 at the elbow, 2 at the wrist, more on the hand.
         leg: (V,) 0 at the hip, 1 at the knee, 2 at the ankle, by height.
-        heights: rest heights in metres by name: hip, knee, ankle, waist, shoulder, chin, crown.
+        heights: rest heights in metres by name: hip, knee, ankle, shoulder, crown.
     """
 
     faces: NDArray[np.int32]
     rest: Floats
-    rest_normals: Floats
     neighbours: NDArray[np.int32]
     openness: Floats
     is_arm: NDArray[np.bool_]
@@ -60,7 +58,6 @@ def body_map() -> BodyMap:
     return BodyMap(
         faces=model.faces,
         rest=rest,
-        rest_normals=normals,
         neighbours=_neighbours(model.faces, model.num_vertices),
         openness=_openness(rest, normals, faces=model.faces),
         is_arm=np.any([regions[name] for name in arms], axis=0),
@@ -82,17 +79,12 @@ def seam(model: BodyModel, *names: str) -> Floats:
 
 
 def _heights(model: BodyModel) -> dict[str, float]:
-    rest, regions = model.rest_vertices, model.regions
-    hip = float(seam(model, "hips", "thigh_left")[1])
-    shoulder = float(seam(model, "torso", "neck")[1])
     return {
-        "hip": hip,
+        "hip": float(seam(model, "hips", "thigh_left")[1]),
         "knee": float(seam(model, "thigh_left", "calf_left")[1]),
         "ankle": float(seam(model, "calf_left", "foot_left")[1]),
-        "waist": float(hip + 0.33 * (shoulder - hip)),
-        "shoulder": shoulder,
-        "chin": float(np.percentile(rest[regions["face"], 1], 2)),
-        "crown": float(rest[:, 1].max()),
+        "shoulder": float(seam(model, "torso", "neck")[1]),
+        "crown": float(model.rest_vertices[:, 1].max()),
     }
 
 
@@ -137,19 +129,17 @@ def _openness(rest: Floats, normals: Floats, *, faces: NDArray[np.int32]) -> Flo
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
     seen, possible = np.zeros(len(rest)), np.full(len(rest), 1e-3)
     for way in ways:
-        matrix, size = orthographic(rest, way, size=256)
+        matrix = orthographic(rest, way, size=_SKY_SIDE)
         flat = rest @ matrix[:, :3].T + matrix[:, 3]
-        depth = raster_depth(flat.astype(np.float32), faces, size=size)
-        column, row = np.clip(flat[:, :2].astype(int), 0, size - 1).T
+        depth = raster_depth(flat.astype(np.float32), faces, size=_SKY_SIDE)
+        column, row = np.clip(flat[:, :2].astype(int), 0, _SKY_SIDE - 1).T
         weight = np.maximum(normals @ way, 0)
         seen += weight * (flat[:, 2] < depth[row, column] + 0.012)
         possible += weight
     return np.asarray(seen / possible, np.float32)
 
 
-def orthographic(
-    points: NDArray[np.floating], way: NDArray[np.floating], *, size: int
-) -> tuple[Floats, int]:
+def orthographic(points: NDArray[np.floating], way: NDArray[np.floating], *, size: int) -> Floats:
     """Give the (3, 4) matrix to pixels and depth of a square picture seen from far along a way.
 
     points: (N, 3) that the picture holds; way: (3,) unit, towards the viewer; depth in metres.
@@ -163,7 +153,7 @@ def orthographic(
     scale = (size - 4) / max(float((high - low)[:2].max()), 1e-6)
     scales = np.array([scale, scale, 1.0])
     start = np.array([2.0, 2.0, 1.0]) - low * scales
-    return np.hstack([axes * scales[:, None], start[:, None]]).astype(np.float32), size
+    return np.hstack([axes * scales[:, None], start[:, None]]).astype(np.float32)
 
 
 def raster_depth(

@@ -27,7 +27,6 @@ class Garment:
         offset: (V,) metres from the skin.
         rounds: how often the shell is smoothed; loose cloth spans hollows.
         material: cloth or leather.
-        colors: (V, 3) factors of the material's colour, None for ones.
         folds: metres that creases stand out.
     """
 
@@ -35,7 +34,6 @@ class Garment:
     offset: Floats
     rounds: int
     material: Material
-    colors: Floats | None = None
     folds: float = 0.0
 
 
@@ -105,7 +103,6 @@ def garment_mesh(wearer: Wearer, garment: Garment, *, hidden: Floats) -> Mesh:
         material=wearer.palette.add(garment.material),
         owner=wearer.owner,
         places=surface.rest[rows],
-        colors=None if garment.colors is None else garment.colors[rows],
         coverage=coverage[rows],
         openness=0.25 + 0.75 * surface.openness[rows],
     )

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from posedistill.datasets.instance import Instance
 from posedistill.datasets.on_demand import InstancesOnDemand
 from posedistill.skeleton import Skeleton
+from posedistill.synth.backgrounds import Backgrounds
 from posedistill.synth.labels import SKELETON, label, worth_learning
 
 if TYPE_CHECKING:
     from posedistill.synth.annotate import ScenePerson
-    from posedistill.synth.backgrounds import Backgrounds
     from posedistill.synth.scene import Scene
 
 _MOST_TRIES = 32
@@ -29,8 +29,9 @@ class SynthPeople:
     evenly. `instances` are rendered one by one as they are taken, and the last scene is remembered,
     so that the image of a person costs nothing more.
     backgrounds: a folder of photos without people, or None for made ones.
-    Raises ValueError for a count below 1, a size below 64 or a negative seed, FileNotFoundError
-    without the folder; ModuleNotFoundError, at the first image, without the extra ``synth``.
+    Raises ValueError for a count below 1, a size below 64, a negative seed or a folder without
+    photos, FileNotFoundError without the folder; at the first image, ModuleNotFoundError without
+    the extra ``synth``; at any, ValueError for a photo that cannot be read.
 
     >>> people = SynthPeople(1000, seed=7)
     >>> len(people.instances), people.image_ids[-1]
@@ -51,7 +52,7 @@ class SynthPeople:
         self.count, self.seed, self.size, self.backgrounds = count, seed, size, backgrounds
         self.image_ids = range(1, count + 1)
         self.instances: Sequence[Instance] = InstancesOnDemand(count, self._nth)
-        self._places: Backgrounds | None = None
+        self._places = Backgrounds(backgrounds)
         self._last: tuple[int, Scene] | None = None
 
     def image(self, image_id: int) -> NDArray[np.uint8]:
@@ -85,11 +86,8 @@ class SynthPeople:
         return self.instance(self.image_ids[index])
 
     def _render(self, image_id: int) -> "Scene":
-        from posedistill.synth.backgrounds import Backgrounds
         from posedistill.synth.scene import draw_scene
 
-        if self._places is None:
-            self._places = Backgrounds(self.backgrounds)
         for attempt in range(_MOST_TRIES):
             words = [self.seed, image_id] + ([attempt] if attempt else [])
             rng, size_wh = np.random.default_rng(words), (self.size, self.size)

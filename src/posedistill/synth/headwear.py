@@ -9,7 +9,7 @@ from posedistill.synth.body_map import SIDES, body_map, smooth
 from posedistill.synth.clothes import Garment
 from posedistill.synth.fabrics import draw_color
 from posedistill.synth.mesh import Floats, Mesh, make_mesh
-from posedistill.synth.solids import Solid, disc, sheet, tube
+from posedistill.synth.solids import Solid, disc, tube
 from posedistill.synth.textures import Material
 from posedistill.synth.wearer import Wearer
 
@@ -75,25 +75,6 @@ def _mask_coverage() -> Floats:
     oval = (1 - np.maximum(np.abs(x), np.abs(y - 0.05))) * 0.05
     is_skin = body_model().regions["face"] | body_model().regions["lips"]
     return np.where(is_skin, np.minimum(oval, front), -0.03).astype(np.float32)
-
-
-def brim(rng: np.random.Generator, wearer: Wearer, *, material: Material) -> Mesh:
-    """Give the brim of a cap or of a hat."""
-    marks = _marks()
-    is_round = rng.random() < 0.3
-    width = np.pi if is_round else rng.uniform(0.8, 1.2)
-    angles = np.linspace(-width, width, 24 if is_round else 12)
-    inner = np.stack([0.078 * np.sin(angles), 0 * angles, 0.095 * np.cos(angles)], axis=-1)
-    reach = rng.uniform(0.03, 0.08) if is_round else rng.uniform(0.05, 0.08) * np.cos(angles / 1.2)
-    outer = (
-        inner * (1 + np.maximum(reach, 0) / 0.09)[..., None]
-        if not is_round
-        else inner * (1 + reach / 0.09)
-    )
-    outer = outer + [0, -rng.uniform(0.0, 0.02), 0]
-    middle = marks["skull"] * [0, 0, 1] + [0, marks["left"][1] + 0.055, 0]
-    solid = sheet(np.stack([inner, outer]) + middle)
-    return _on_head(wearer, solid, material=material)
 
 
 def draw_glasses(rng: np.random.Generator, wearer: Wearer) -> list[Mesh]:

@@ -61,9 +61,6 @@ _FINGER = (
     Angle("flex2", 0, 110, 5),
     Angle("flex3", -8, 80, 4),
 )
-HAND = tuple(row.name for row in _SIDE if row.name.startswith("thumb")) + tuple(
-    f"{finger}_{row.name}" for finger in FINGERS for row in _FINGER
-)
 
 
 def _side_angles(side: str) -> tuple[Angle, ...]:

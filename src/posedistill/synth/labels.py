@@ -37,8 +37,8 @@ class Rendered(Protocol):
 def label(person: Rendered) -> NDArray[np.float32]:
     """Give the label of each keypoint: 2 seen, 1 hidden, 0 unlabelled.
 
-    As in COCO-WholeBody a hidden point of the body is labelled, but not where less than 0.3 of the
-    body's points are seen and nobody could guess the others; and a face, a hand or the feet are
+    As in COCO-WholeBody a hidden point of the body is labelled, but not where some, yet less than
+    0.3, of the body's points are seen and nobody could guess the others; a face, a hand or feet are
     labelled as a whole or, where less than 0.3 of them is seen, as of a face from behind, not at
     all. Gives (133,); all 0 for a person who is not `worth_learning`.
 

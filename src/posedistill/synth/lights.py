@@ -58,6 +58,6 @@ def _warmth(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _shadows(mesh: Mesh, way: NDArray[np.float64]) -> tuple[Floats, Floats]:
-    matrix, size = orthographic(mesh.vertices[::5], way, size=SHADOW_SIZE)
+    matrix = orthographic(mesh.vertices[::5], way, size=SHADOW_SIZE)
     flat = (matrix[:, :3] @ mesh.vertices.T + matrix[:, 3:]).T
-    return matrix, raster_depth(flat, mesh.faces, size=size, coverage=mesh.coverage)
+    return matrix, raster_depth(flat, mesh.faces, size=SHADOW_SIZE, coverage=mesh.coverage)

@@ -70,7 +70,7 @@ def _level(wearer: Wearer, level: float) -> Floats:
     return wearer.body.vertices[_level_rows(round(level, 4))]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)  # a skirt asks for each of its levels several times
 def _level_rows(level: float) -> NDArray[np.intp]:
     surface = body_map()
     return np.flatnonzero((np.abs(surface.leg - level) < _BAND) & ~surface.is_arm)

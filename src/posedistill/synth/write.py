@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from posedistill.datasets.unlabelled import list_photos
 from posedistill.media import whole_file, write_whole
 from posedistill.synth.annotations import Record, annotations
 from posedistill.synth.dataset import SynthPeople
@@ -32,6 +34,7 @@ _QUALITY = 92
 _BYTES_A_PIXEL, _BYTES_OF_LABELS = 0.4, 12_000  # more than an image takes, to be sure
 _SETTINGS = "settings.json"
 _MOST_IMAGES = 99_999_999  # names have eight digits
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Written:
 
     Attributes:
         annotations, images_dir: the COCO-WholeBody file, and the folder its names are relative to.
-        num_images, num_people: in all. num_new: images that were not there before.
+        num_images, num_people: in all. num_new: images rendered now; a block that was not full
+            is rendered anew.
     """
 
     annotations: Path
@@ -121,8 +125,7 @@ def _fingerprint(folder: Path | None) -> int | None:
     """Give a number that tells photos from others, by their names."""
     if folder is None:
         return None
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
-    return zlib.crc32("\n".join(names).encode())
+    return zlib.crc32("\n".join(list_photos(folder)).encode())
 
 
 def _done_blocks(folder: Path, blocks: Sequence[range]) -> set[range]:
@@ -178,7 +181,9 @@ def _done(jobs: list[_Job], workers: int) -> Iterator[int]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker)
     try:
-        for future in as_completed([pool.submit(_do, job) for job in jobs]):
+        with _single_threads():
+            futures = [pool.submit(_do, job) for job in jobs]
+        for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool as error:
         raise ChildProcessError(
@@ -189,9 +194,23 @@ def _done(jobs: list[_Job], workers: int) -> Iterator[int]:
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _single_threads() -> Iterator[None]:
+    """Start processes whose numpy takes one thread; it looks before they run a line of ours."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def _begin_worker() -> None:
-    """Use one processor, and end at once at Ctrl-C and when the parent dies."""
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    """Let OpenCV take one thread, and end at once at Ctrl-C and when the parent dies."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, _leave)
     threading.Thread(target=_await_parent, daemon=True).start()

@@ -47,10 +47,6 @@ class People(NamedTuple):
     rows: Tensor
     mirror: Tensor
 
-    def to(self, device: torch.device) -> "People":
-        """Give them on a device."""
-        return People(*(part.to(device) for part in self))
-
 
 class _Kept(NamedTuple):
     image: NDArray[np.uint8]
@@ -70,11 +66,7 @@ def side_of(input_size_wh: tuple[int, int]) -> int:
 
 
 def read_people(
-    data: PoseDataset,
-    input_size_wh: tuple[int, int],
-    *,
-    device: torch.device,
-    threads: int | None = None,
+    data: PoseDataset, input_size_wh: tuple[int, int], *, device: torch.device
 ) -> People:
     """Cut a wide crop of every person of a data set and keep it on a device.
 
@@ -84,17 +76,15 @@ def read_people(
     (2, 3, 144, 144)
 
     Instances that share image and box, as the copies of a source with a ratio above 1 do, are kept
-    once. Raises MemoryError where the device has not enough memory, before any image is read, and
-    ValueError for an image that cannot be read.
+    once. Raises ValueError where the device has not enough memory, before any image is read, and
+    for an image that cannot be read.
     """
     rows, firsts = _distinct(data)
     side = side_of(input_size_wh)
     _check_memory(len(firsts) * 3 * side * side, device)
     images = torch.empty((len(firsts), 3, side, side), dtype=torch.uint8, device=device)
     kept: list[_Kept] = []
-    for index, one in enumerate(
-        _cut_all(data, firsts, input_size_wh, threads=threads or os.cpu_count() or 1)
-    ):
+    for index, one in enumerate(_cut_all(data, firsts, input_size_wh)):
         images[index] = torch.from_numpy(one.image).permute(2, 0, 1).to(device)
         kept.append(one._replace(image=one.image[:0]))
     parts = (
@@ -127,18 +117,19 @@ def _check_memory(wanted: int, device: torch.device) -> None:
         return
     free, _ = torch.cuda.mem_get_info(device)
     if wanted > 0.8 * free:
-        raise MemoryError(
+        raise ValueError(
             f"the people need {wanted / 2**30:.1f} GiB on {device}, {free / 2**30:.1f} GiB are "
             "free; --set resident=false reads them in the loader instead"
         )
 
 
 def _cut_all(
-    data: PoseDataset, firsts: list[int], input_size_wh: tuple[int, int], *, threads: int
+    data: PoseDataset, firsts: list[int], input_size_wh: tuple[int, int]
 ) -> Iterator[_Kept]:
     def cut(index: int) -> _Kept:
         return _cut(data, data.instances[index], input_size_wh)
 
+    threads = os.cpu_count() or 1
     block = 64 * threads  # so that no more wait than a few blocks hold
     with (
         _single_threaded_opencv(),
@@ -192,6 +183,8 @@ def _shrink_and_warp(
         h, w = image.shape[:2]
         small_wh = max(round(w * 2 * factor), 1), max(round(h * 2 * factor), 1)
         image = np.asarray(cv2.resize(image, small_wh, interpolation=cv2.INTER_AREA), np.uint8)
-        matrix = matrix.copy()
-        matrix[:, :2] *= np.array([w / small_wh[0], h / small_wh[1]])
+        linear, offset = matrix[:, :2], matrix[:, 2]
+        shrunk = np.array([w, h]) / small_wh
+        middle = (shrunk - 1) / 2  # of the pixels that the first one covers
+        matrix = np.column_stack([linear * shrunk, offset + linear @ middle])
     return np.asarray(cv2.warpAffine(image, matrix, (side, side)), np.uint8)

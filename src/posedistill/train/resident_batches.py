@@ -1,8 +1,9 @@
 """Resident batches: people that a device holds, varied and encoded there, a whole batch at once.
 
 The variation is that of `posedistill.train.augment`, drawn on the device. Deliberate differences:
-bilinear samples are placed exactly, not in 32nds of a pixel; the median blur is always 3 wide;
-pictures are rounded to whole grey levels once, at the end.
+pictures are sampled twice, the second time exactly, not in 32nds of a pixel, and are black beyond
+the wide crops; the median blur is always 3 wide; coarse pictures are of one of five sizes; pictures
+are rounded to whole grey levels once, at the end.
 """
 
 import math
@@ -57,7 +58,7 @@ class ResidentBatches:
         how, first = self._variation, keys[0]
         config = how.late if first.epoch >= how.late_epoch else how.early
         # any mixing does that gives each (seed, epoch, first person) a state of its own
-        self._generator.manual_seed(hash((how.seed, first.view, first.person)) % 2**63)
+        self._generator.manual_seed(hash((how.seed, first.epoch, first.person)) % 2**63)
         persons = torch.tensor([key.person for key in keys])
         rows = self._people.rows[persons.to(self._people.rows.device, non_blocking=True)]
         crops, keypoints, visible = vary(
@@ -166,7 +167,8 @@ def cut(  # house rule: as `posedistill.crop.warp` takes them
     float32 in [0, 255].
     """
     w, h = size_wh
-    back = torch.linalg.inv(matrices[:, :, :2])
+    # inv() would wait for the device, to raise for a matrix that has no inverse
+    back = torch.linalg.inv_ex(matrices[:, :, :2]).inverse
     ys, xs = torch.meshgrid(
         torch.arange(h, device=images.device, dtype=torch.float32),
         torch.arange(w, device=images.device, dtype=torch.float32),

@@ -25,7 +25,8 @@ SYNTH, NO_FOLDER = "synth", "none"
 KINDS = (*READERS, SYNTH)
 _FORM = (
     f"expected KIND{SEPARATOR}ANNOTATIONS{SEPARATOR}IMAGES or "
-    f"KIND{SEPARATOR}ANNOTATIONS{SEPARATOR}IMAGES{SEPARATOR}RATIO, KIND one of {', '.join(KINDS)}"
+    f"KIND{SEPARATOR}ANNOTATIONS{SEPARATOR}IMAGES{SEPARATOR}RATIO, {SYNTH} with COUNT and FOLDER "
+    f"(or {NO_FOLDER}) in their place, KIND one of {', '.join(KINDS)}"
 )
 _EXAMPLE = "--set 'data.sources=wholebody|a.json|images, mpii|b.json|pictures|0.5'"
 
