@@ -136,9 +136,9 @@ def test_joints_that_the_teacher_does_not_know_stay_untaught() -> None:
 
 
 def test_a_teacher_that_cannot_be_fitted_is_refused() -> None:
-    teacher = Frozen(copy.deepcopy(_filled("cspnext-t-heatmap", "teacher.")))
-    with pytest.raises(ValueError, match="the teacher gives heatmap, the student simcc"):
-        LogitsOnly(_filled("rtmpose-t", "student."), teacher, LogitsOnlyConfig())
+    teacher = Frozen(copy.deepcopy(_filled("rtmpose-t", "teacher.")))
+    with pytest.raises(ValueError, match="the teacher gives simcc, the student heatmap"):
+        LogitsOnly(_filled("cspnext-t-heatmap", "student."), teacher, LogitsOnlyConfig())
 
 
 def _photo_batch(data: PoseDataset, codec: Codec) -> Batch:

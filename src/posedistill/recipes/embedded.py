@@ -48,7 +48,6 @@ def _recipe(name: str, model: str) -> Recipe:
         save_every=1000,
         best_by="body/PCK@0.1",
         resident=True,
-        expected="not published",
     )
 
 
