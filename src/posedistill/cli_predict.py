@@ -17,11 +17,6 @@ from posedistill.runtime.detector import Detector, embedded_detectors
 from posedistill.runtime.pipeline import Pipeline
 
 _ERRORS = (ValueError, FileNotFoundError, PermissionError)  # of a video, not of the whole job
-_NO_DETECTOR = (
-    "no person detector comes with this version: give one by --detector NAME|FILE, say where the "
-    "persons are by --boxes FILE or --mask FILE, follow one person through a video by "
-    "--one-person, or take each whole image as one person by --whole-image"
-)
 
 
 def predict(job: PredictJob) -> int:
@@ -94,13 +89,9 @@ def _open_detector(job: PredictJob) -> Detector | str:
     has_boxes = people.boxes_file is not None or people.mask is not None
     if name == "none" or has_boxes or (name is None and job.video.one_person):
         return "none"
-    if name is None:
-        name = next(iter(embedded_detectors()), None)
-    if name is None:
-        raise ValueError(_NO_DETECTOR)
     make = partial(
         Detector,
-        _detector_file(name),
+        _detector_file(name or embedded_detectors()[0]),
         normalise=people.det_normalise,
         device=network.device,
         strict_device=network.strict_device,

@@ -114,10 +114,6 @@ def test_an_opened_detector_may_be_given(model: Path, detector: Path) -> None:
 
 
 def test_without_a_word_the_detector_of_the_package_is_taken(model: Path) -> None:
-    if not embedded_detectors():
-        with pytest.raises(ValueError, match='detector=NAME or a file, or detector="none"'):
-            Pipeline(model)
-        return
     with Pipeline(model) as pipeline:
         assert pipeline.detector is not None
         assert pipeline.detector.path.stem == embedded_detectors()[0]

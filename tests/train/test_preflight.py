@@ -98,8 +98,9 @@ def test_files_that_are_not_there_are_all_named(tmp_path: Path) -> None:
 
 
 def test_a_teacher_of_another_kind_is_a_problem_of_its_own(tmp_path: Path) -> None:
-    fit(tiny("drawn-pretrain-n", "epochs=1"), tmp_path / "teacher", stop_at=4)
-    recipe = tiny("drawn-stage1-n", f"teacher={tmp_path / 'teacher'}", "late_epochs=99")
+    fit(tiny("drawn-rtmpose-n", "epochs=1"), tmp_path / "teacher", stop_at=4)
+    settings = (f"teacher={tmp_path / 'teacher'}", "model.name=cspnext-n-heatmap")
+    recipe = tiny("drawn-stage1-n", *settings, "late_epochs=99")
     problems = _problems(recipe, tmp_path / "run")
     assert len(problems) == 2
     assert "late_epochs is 99" in problems[0]

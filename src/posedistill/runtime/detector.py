@@ -167,8 +167,8 @@ class Detector:
 def embedded_detectors() -> list[str]:
     """Give the names of the detectors that come with the package.
 
-    >>> isinstance(embedded_detectors(), list)
-    True
+    >>> embedded_detectors()
+    ['person-n']
     """
     return sorted(path.stem for path in _ASSETS.glob("*.onnx"))
 

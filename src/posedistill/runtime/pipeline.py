@@ -30,8 +30,7 @@ class Pipeline:
     person, or ``auto`` for the one that comes with the package. device, strict_device, threads: as
     `open_session` takes them, for both networks. flip_test: as `Estimator` takes it.
     Networks are loaded when they are first used, and freed by `close` or at the end of a ``with``
-    block; a session or `Detector` that was given is left open. Raises ValueError where no detector
-    comes with the package and none is given.
+    block; a session or `Detector` that was given is left open.
 
     >>> with Pipeline("wholebody-t", detector="none") as pipeline:
     ...     poses = pipeline(np.zeros((256, 192, 3), np.uint8))
@@ -215,13 +214,7 @@ def _detector_opener(
         return lambda: detector
     if detector == "none":
         return None
-    embedded = embedded_detectors()
-    if detector == "auto" and not embedded:
-        raise ValueError(
-            "no person detector comes with this version: give detector=NAME or a file, or "
-            'detector="none" to take the whole image as one person'
-        )
-    file = embedded[0] if detector == "auto" else detector
+    file = embedded_detectors()[0] if detector == "auto" else detector
     device, strict_device, threads = runs_on
     return lambda: Detector(file, device=device, strict_device=strict_device, threads=threads)
 
