@@ -24,15 +24,7 @@ from posedistill.train.data import ValidationFiles
 
 def main() -> None:
     """Score all runs on the validation people."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=Path, required=True, help="folder of the run folders")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the people data")
-    parser.add_argument("--images", type=Path, required=True, help="where the pictures go")
-    parser.add_argument("--onnx", type=Path, help="the shipped file, to score as well")
-    arguments = parser.parse_args()
-    validation = ValidationFiles(
-        arguments.data / "annotations" / "val.json", arguments.data / "images"
-    )
+    arguments, validation = read_arguments(__doc__)
     folder: Path = arguments.runs
     starts = {"pretrained s": folder / "pretrain-s", "pretrained t": folder / "pretrain-t"}
     runs = {
@@ -48,6 +40,18 @@ def main() -> None:
     draw_comparison(runs, arguments.images / "first-distillation-curves.png")
     sheet = prediction_sheet(runs, validation)
     write_image(folder / "predictions.png", sheet)
+
+
+def read_arguments(about: str) -> tuple[argparse.Namespace, ValidationFiles]:
+    """Read the command line of a script that scores runs; give it, and the validation people."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the run folders")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the people data")
+    parser.add_argument("--images", type=Path, required=True, help="where the pictures go")
+    parser.add_argument("--onnx", type=Path, help="the shipped file, to score as well")
+    arguments = parser.parse_args()
+    folder: Path = arguments.data
+    return arguments, ValidationFiles(folder / "annotations" / "val.json", folder / "images")
 
 
 def score_file(path: Path, validation: ValidationFiles) -> Row:

@@ -144,3 +144,11 @@ def test_the_order_of_an_epoch_takes_the_share_of_each_source(root: Path) -> Non
     assert hasattr(data, "epoch_order")
     order = data.epoch_order(0, 0)
     assert (np.sum(order < 6), np.sum(order >= 6)) == (6, 3)
+
+
+def test_two_synthetic_sources_show_different_people(root: Path) -> None:
+    pytest.importorskip("anny")
+    pytest.importorskip("numba")
+    data = JointData(sources=("synth|1|none", "synth|1|none"), root=str(root)).training()
+    first, second = data.instances
+    assert not np.array_equal(first.keypoints, second.keypoints)

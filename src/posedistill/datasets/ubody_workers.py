@@ -2,13 +2,12 @@
 
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 from posedistill.datasets.ubody_frames import VideoResult, VideoTask, extract_frames
+from posedistill.datasets.worker_process import end_with_parent
 
 Done = Callable[[VideoTask, VideoResult], None]
 
@@ -34,7 +33,7 @@ def _in_pool(tasks: Sequence[VideoTask], *, workers: int, done: Done) -> list[Vi
     """Give the tasks that are not done because a process died."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        max(1, min(workers, len(tasks))), mp_context=context, initializer=_begin_worker
+        max(1, min(workers, len(tasks))), mp_context=context, initializer=end_with_parent
     )
     try:
         _check_start(pool)
@@ -68,20 +67,3 @@ def _check_start(pool: ProcessPoolExecutor) -> None:
             "worker processes cannot start: a script must call this below "
             '`if __name__ == "__main__":`, or with workers=1'
         ) from error
-
-
-def _begin_worker() -> None:
-    """Make this process end at once, and silently, at Ctrl-C and when its parent dies."""
-    signal.signal(signal.SIGINT, _leave)
-    threading.Thread(target=_await_parent, daemon=True).start()
-
-
-def _leave(*_arguments: object) -> None:
-    os._exit(130)
-
-
-def _await_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -2,8 +2,8 @@
 
 Real photos with few labels and synthetic people with all of them; backbones start from heatmaps,
 because SimCC from scratch hardly learns from so few people (docs/first-distillation.md). Sizes,
-steps and scores: docs/embedded-models.md. All people stay on the device (`Recipe.resident`); the
-epochs fit one large GPU for an hour, fewer make sense on less.
+steps and scores of what was run, of t and with other numbers of epochs: docs/embedded-models.md.
+All people stay on the device (`Recipe.resident`).
 """
 
 from dataclasses import replace

@@ -87,5 +87,7 @@ def _noisy(rng: np.random.Generator, image: Picture) -> Picture:
 def _packed(rng: np.random.Generator, image: Picture) -> Picture:
     """Pack as JPEG and unpack."""
     quality = int(rng.uniform(35, 96))
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)  # JPEG keeps less of blue and red than of green
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    packed = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return np.asarray(cv2.cvtColor(packed, cv2.COLOR_BGR2RGB), np.uint8)

@@ -9,8 +9,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import signal
-import threading
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posedistill.datasets.unlabelled import list_photos
+from posedistill.datasets.worker_process import end_with_parent
 from posedistill.media import whole_file, write_whole
 from posedistill.synth.annotations import Record, annotations
 from posedistill.synth.dataset import SynthPeople
@@ -210,21 +209,9 @@ def _single_threads() -> Iterator[None]:
 
 
 def _begin_worker() -> None:
-    """Let OpenCV take one thread, and end at once at Ctrl-C and when the parent dies."""
+    """Let OpenCV take one thread, and end with the parent."""
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, _leave)
-    threading.Thread(target=_await_parent, daemon=True).start()
-
-
-def _leave(*_arguments: object) -> None:
-    os._exit(130)
-
-
-def _await_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def _do(job: _Job) -> int:

@@ -68,8 +68,8 @@ class JointData:
         root = Path(self.root)
         return JointDataset(
             [
-                Source(_open(kind, file, images, root=root), ratio=ratio, name=kind)
-                for kind, file, images, ratio in named
+                Source(_open(kind, file, images, root=root, seed=seed), ratio=ratio, name=kind)
+                for seed, (kind, file, images, ratio) in enumerate(named)
             ],
             skeleton=self.skeleton,
         )
@@ -83,11 +83,15 @@ class JointData:
         return files and ValidationFiles(*(Path(self.root) / path for path in files))
 
 
-def _open(kind: str, file: str, images: str, *, root: Path) -> PoseDataset:  # house rule: as named
+def _open(  # house rule: as named
+    kind: str, file: str, images: str, *, root: Path, seed: int
+) -> PoseDataset:
+    """Open a source; seed tells the synthetic people of two sources apart."""
     if kind == SYNTH:
         from posedistill.synth.dataset import SynthPeople
 
-        return SynthPeople(int(file), backgrounds=None if images == NO_FOLDER else root / images)
+        backgrounds = None if images == NO_FOLDER else root / images
+        return SynthPeople(int(file), seed=seed, backgrounds=backgrounds)
     return READERS[kind](root / file, root / images)
 
 
