@@ -4,14 +4,17 @@ import json
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from posedistill.cli import build_parser, main
+from posedistill.datasets.drawn import DrawnPeople
 from posedistill.models import build, load, save
 from posedistill.recipes import get
 from posedistill.runtime.session import OnnxSession
 from posedistill.train.recipe import override
+from tests.weight_rule import fill
 
 
 def test_an_embedded_model_is_written_smaller_with_its_card(
@@ -52,6 +55,24 @@ def test_a_model_is_pruned_and_the_line_to_train_it_on_is_printed(
     assert record["multiplications"][1] < 0.7 * record["multiplications"][0]
 
 
+def test_calibrated_scores_are_those_of_the_model_times_what_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = build("rtmpose-n", "wholebody133", (48, 64))
+    fill(model, 1.6)
+    save(model, tmp_path / "model.safetensors")
+    annotations, images = DrawnPeople(6, size=96).write(tmp_path / "people")
+    out = tmp_path / "model.onnx"
+    words = ["export", str(tmp_path / "model.safetensors"), "--out", str(out), "--calibrate"]
+    assert main([*words, "--data", str(annotations), "--images", str(images)]) == 0
+    factor = float(capsys.readouterr().out.split("scores are ")[1].split()[0])
+    crops = np.random.default_rng(0).integers(0, 256, (1, 3, 64, 48), np.uint8)
+    with OnnxSession(out, device="cpu") as session:
+        scaled = session(crops)
+    for got, plain in zip(scaled, model.session()(crops), strict=True):
+        np.testing.assert_allclose(got, factor * plain, rtol=0.01, atol=1e-3)
+
+
 FAULTS = {
     "an .onnx file as it is": (
         ["export", "a.onnx", "--out", "b.onnx"],
@@ -63,7 +84,15 @@ FAULTS = {
     ),
     "data for a plain export": (
         ["export", "run", "--data", "a.json", "--images", "b", "--out", "b.onnx"],
-        "--data goes with --quantize or --precision",
+        "--data goes with --quantize or --precision, or with --calibrate",
+    ),
+    "calibration on nothing": (
+        ["export", "run", "--calibrate", "--out", "b.onnx"],
+        "--calibrate needs annotated photos: --data ANN.json --images DIR",
+    ),
+    "calibration of a smaller file": (
+        ["export", "run", "--calibrate", "--precision", "fp16", "--out", "b.onnx"],
+        "--calibrate goes with a plain export",
     ),
     "loss": (
         ["export", "a", "--precision", "fp16", "--max-loss", "x", "--out", "b.onnx"],

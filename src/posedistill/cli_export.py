@@ -144,14 +144,15 @@ def _export_plainly(arguments: argparse.Namespace) -> int:
     photos = _photos(arguments)
     for name in ("max_loss", "force", *(() if arguments.calibrate else ("data", "images"))):
         if getattr(arguments, name):
-            option = name.replace("_", "-")
-            raise ValueError(f"--{option} goes with --quantize or --precision")
+            option, also = name.replace("_", "-"), name in ("data", "images")
+            more = ", or with --calibrate" if also else ""
+            raise ValueError(f"--{option} goes with --quantize or --precision{more}")
+    if arguments.calibrate and photos is None:
+        raise ValueError("--calibrate needs annotated photos: --data ANN.json --images DIR")
     model = _load(arguments.model)
-    if arguments.calibrate:
+    if photos is not None:
         from posedistill.export.scores import with_meaning
 
-        if photos is None:
-            raise ValueError("--calibrate needs annotated photos: --data ANN.json --images DIR")
         model, factor = with_meaning(model, photos)
         print(f"scores are {factor:.3g} times what they were")
     model.spec = _with_card(model.spec, arguments)
