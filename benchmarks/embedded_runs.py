@@ -1,6 +1,6 @@
 """Print the table of the runs that made the embedded model, and draw their curves.
 
-    python benchmarks/embedded_runs.py --runs runs --data people --images docs/images
+    python benchmarks/embedded_runs.py --runs runs --data people --images docs/img
 
 The runs are those of the recipes `embedded-*`, made with the commands of docs/embedded-models.md.
 """

@@ -3,7 +3,7 @@
 The runs are those of the recipes `people-*`, trained with the commands of
 docs/first-distillation.md:
 
-    python benchmarks/first_distillation.py --runs runs --data data/people --images docs/images
+    python benchmarks/first_distillation.py --runs runs --data data/people --images docs/img
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Print how fast synthetic people are written, and what there is of them.
 
     python benchmarks/synth_speed.py --count 400 --backgrounds photos
-    python benchmarks/synth_speed.py --sheet docs/images/synthetic.jpg
+    python benchmarks/synth_speed.py --sheet docs/img/synthetic.jpg
 
 Each row writes the same people anew; the time includes the start of the processes and, before the
 first row, not the compilation of the renderer, which happens once on a machine. Nothing else should

@@ -1,4 +1,4 @@
-"""Draw docs/images/demo.jpg: the bundled photos with what the embedded model finds in them."""
+"""Draw docs/img/demo.jpg: the bundled photos with what the embedded model finds in them."""
 
 import json
 from pathlib import Path

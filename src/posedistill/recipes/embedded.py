@@ -88,6 +88,22 @@ def stage_one(size: str) -> Recipe:
     )
 
 
+def labels(size: str) -> Recipe:
+    """Give more steps of stage one's student from labels alone, to see what data add.
+
+    Launch: `posedistill train embedded-labels-t --run runs/labels-t`.
+    """
+    recipe = _recipe(f"labels-{size}", f"rtmpose-{size}")
+    return replace(
+        recipe,
+        model=ModelConfig(f"rtmpose-{size}", start=f"runs/stage1-{size}"),
+        optim=replace(recipe.optim, lr=5e-4),
+        late_augment=LATE_AUGMENT,
+        epochs=5,
+        evaluate_every=5,
+    )
+
+
 def stage_two(size: str) -> Recipe:
     """Give the second stage: a new head from the first stage's own logits, in a fifth of the time.
 

@@ -77,7 +77,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = _by_name(
     *(
         partial(make, size)
         for size in embedded.STUDENTS
-        for make in (embedded.heatmaps, embedded.stage_one, embedded.stage_two)
+        for make in (embedded.heatmaps, embedded.stage_one, embedded.labels, embedded.stage_two)
     ),
     partial(drawn.pretrain, "t"),
     partial(drawn.pretrain, "n"),
