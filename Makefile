@@ -9,12 +9,14 @@ JOBS ?= 2
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check distil clean
+.PHONY: help demo test test-web check distil docs clean
 
 help:
 	@echo "make demo    install the base package and find the people in the bundled photos"
 	@echo "make distil  distil a tiny model from a teacher on drawn people, and watch it"
 	@echo "make test    run the tests"
+	@echo "make test-web  install Chromium (Debian) and run the tests of the web page in it"
+	@echo "make docs    build the pages of docs/ into site/"
 	@echo "make check   run the linters, the type checker, the import contracts and the tests"
 	@echo "make clean   remove what the targets above have made"
 
@@ -22,20 +24,26 @@ demo: $(VENV)/base.stamp
 	$(BIN)/posedistill predict $(DEMO) --boxes $(DEMO)/boxes.json --model wholebody-t --out demo-output
 
 test: $(VENV)/full.stamp
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "not network"
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "not network and not browser"
 
 check: $(VENV)/full.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src tests benchmarks
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "not network"
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "not network and not browser"
+
+test-web: $(VENV)/web.stamp
+	$(BIN)/python -m pytest -q -m browser tests/browser
+
+docs: $(VENV)/full.stamp
+	$(BIN)/mkdocs build --strict
 
 distil: $(VENV)/full.stamp
 	$(BIN)/python examples/distil_drawn.py
 
 clean:
-	rm -rf $(VENV) demo-output distil-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) site demo-output distil-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(VENV)/created.stamp:
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))" || \
@@ -53,3 +61,11 @@ $(VENV)/full.stamp: pyproject.toml constraints.txt $(VENV)/created.stamp
 	@echo "installing posedistill with its training half and tools into $(VENV) (torch takes a while)"
 	$(PIP) -c constraints.txt -e ".[train,evaluate,synth,dev]"
 	@touch $@ $(VENV)/base.stamp
+
+# The driver of the browser, and the browser where there is none.
+$(VENV)/web.stamp: $(VENV)/full.stamp
+	$(PIP) -c constraints.txt "playwright>=1.45"
+	@command -v chromium >/dev/null || { \
+	  echo "installing Chromium"; SUDO=; test "$$(id -u)" = 0 || SUDO=sudo; \
+	  $$SUDO apt-get -qq update && $$SUDO apt-get -qq install -y --no-install-recommends chromium; }
+	@touch $@

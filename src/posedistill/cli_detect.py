@@ -93,6 +93,7 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     add("--batch", type=int, default=32, metavar="N", help="scenes of a step; %(default)s")
     add("--side", type=int, default=320, metavar="PX", help="of the scenes; %(default)s")
     add("--lr", type=float, default=2e-3, metavar="RATE", help="learning rate; %(default)s")
+    add("--start", default="", metavar="RUN", help="start from the network of another run")
     add("--weight", action="append", default=[], metavar="SOURCE=W", help=_WEIGHT)
     add("--device", metavar="NAME", help=_DEVICE)
     add("--val", type=Path, metavar="PACK.npz", help="a pack to be scored now and then")
@@ -127,7 +128,7 @@ def _train(arguments: argparse.Namespace) -> int:
     pictures = [picture for pack in arguments.packs for picture in load_pack(pack)]
     weights = dict(_weighted(word) for word in arguments.weight)
     pool = Pool(pictures, side=arguments.side, device=device, weights=weights)
-    names = ("steps", "minutes", "side", "batch", "lr")
+    names = ("steps", "minutes", "side", "batch", "lr", "start")
     plan = DetectorPlan(**{name: getattr(arguments, name) for name in names})
     run = DetectorRun(arguments.folder, plan, pool=pool)
     scored = 0.0

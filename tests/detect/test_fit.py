@@ -52,6 +52,23 @@ def test_a_folder_holds_one_run(tmp_path: Path) -> None:
         DetectorRun(tmp_path, DetectorPlan(steps=2, side=32, batch=4), pool=_pool())
 
 
+def test_a_run_starts_from_the_averaged_network_of_another(tmp_path: Path) -> None:
+    first = DetectorRun(tmp_path / "a", DetectorPlan(steps=2, side=32, batch=2), pool=_pool())
+    list(first.fit())
+    plan = DetectorPlan(steps=2, side=32, batch=2, start=str(tmp_path / "a"))
+    again = DetectorRun(tmp_path / "b", plan, pool=_pool())
+    assert again.step == 0
+    assert again.model.training
+    torch.testing.assert_close(dict(again.model.state_dict()), dict(first.averaged().state_dict()))
+
+
+def test_a_run_that_starts_from_none_leaves_no_folder(tmp_path: Path) -> None:
+    plan = DetectorPlan(steps=2, side=32, batch=2, start=str(tmp_path / "none"))
+    with pytest.raises(FileNotFoundError, match="none has no last.pt"):
+        DetectorRun(tmp_path / "b", plan, pool=_pool())
+    assert not (tmp_path / "b").exists()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -17,6 +17,7 @@ from posedistill.detect.paint import draw_scenes
 from posedistill.detect.pool import Pool
 from posedistill.json_file import read_json
 from posedistill.media import whole_file
+from posedistill.train.launch import cpu_has_bf16
 from posedistill.train.optim import Ema, OptimConfig, learning_rate, parameter_groups
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class DetectorPlan:
     Attributes:
         steps: of the run; without it, minutes count, those of former stretches too.
         side: pixels of the square scenes. batch: scenes of a step. lr: of AdamW.
+        start: folder of a run whose averaged network it starts from; empty for a fresh one.
 
     Raises ValueError unless there is one of steps and minutes, above 0, for a side that is no
     multiple of 32, and for a batch of fewer than two, of which BatchNorm makes nothing.
@@ -55,6 +57,7 @@ class DetectorPlan:
     batch: int = 32
     lr: float = 2e-3
     seed: int = 0
+    start: str = ""
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
@@ -100,14 +103,16 @@ class DetectorRun:
 
     def __init__(self, folder: Path, plan: DetectorPlan, *, pool: Pool) -> None:
         self.folder, self.plan, self.pool = folder, plan, pool
-        self._begin()
         torch.manual_seed(plan.seed)
-        self.model = PersonDetector().to(pool.device)
+        self.model = load_detector(Path(plan.start)) if plan.start else PersonDetector()
+        self._begin()
+        self.model.train().to(pool.device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub
         groups = parameter_groups(self.model, _OPTIM.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=plan.lr)
         self.ema = Ema(self.model, _OPTIM)
         self.step, self.seconds = 0, 0.0
+        self._has_bf16 = cpu_has_bf16() if pool.device.type == "cpu" else pool.device.type == "cuda"
         self._centres = cells((plan.side, plan.side)).to(pool.device)
         if self._last.is_file():
             self._load()
@@ -163,7 +168,7 @@ class DetectorRun:
             group["lr"] = plan.lr * rate
         scenes = draw_scenes(self.pool, plan.batch, side=plan.side, seed=(plan.seed, self.step))
         images = scenes.images_rgb.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._has_bf16):
             predictions = self.model(images)
         found = losses(predictions, assign(predictions, scenes.truth, centres=self._centres))
         self.optimizer.zero_grad()
@@ -189,7 +194,7 @@ class DetectorRun:
         if file.is_file():
             lengths = {"steps", "minutes"}
             former: dict[str, Any] = read_json(file, kind="plan")  # Any: JSON
-            unlike = [k for k in record if k not in lengths and former.get(k) != record[k]]
+            unlike = [k for k in record if k not in lengths and former.get(k, "") != record[k]]
             if unlike:
                 raise ValueError(
                     f"{self.folder} holds a run with another {', '.join(unlike)}; go on with the "

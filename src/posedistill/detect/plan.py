@@ -109,7 +109,7 @@ def _photos(
     clip = np.where((kind == "mosaic")[:, None, None], _tiles(frame, rng), frame[:, None])
     size = pool.sizes_wh[picture]
     fit = ((clip[..., 2:] - clip[..., :2]) / size).min(axis=2, keepdims=True)
-    zoom = np.exp(rng.uniform(np.log(0.6), np.log(2.0), (*shape, 1)))
+    zoom = np.exp(rng.uniform(np.log(0.3), np.log(1.8), (*shape, 1)))
     squeeze = np.exp(rng.uniform(-0.12, 0.12, (*shape, 1)))
     scale = fit * zoom * np.concatenate([squeeze, 1 / squeeze], axis=2)
     number = np.select([kind == "photo", kind == "mosaic"], [1, _PHOTOS], 0)

@@ -115,5 +115,13 @@ def _resolved(precision: str) -> str:
         return precision
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    has_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return "bf16-mixed" if has_bf16() else "32-true"
+    return "bf16-mixed" if cpu_has_bf16() else "32-true"
+
+
+def cpu_has_bf16() -> bool:
+    """Say whether this processor multiplies bf16 by itself.
+
+    >>> cpu_has_bf16() in (True, False)
+    True
+    """
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
