@@ -19,7 +19,7 @@ def main() -> None:
     for name, boxes_xyxy in boxes_by_name.items():
         image = read_image(DEMO / name)
         pictures.append(draw_overlay(image, estimator(image, boxes_xyxy)))
-    path = Path("docs") / "images" / "demo.jpg"
+    path = Path("docs") / "img" / "demo.jpg"
     write_image(path, contact_sheet([pictures], cell_wh=(384, 384)))
     print(f"wrote {path}")
 

@@ -41,6 +41,7 @@ def _add_pack(command: argparse.ArgumentParser) -> None:
     add("--side", type=int, default=320, metavar="PX", help="longest of a picture; %(default)s")
     add("--most", action="append", default=[], metavar="FOLDER=N", help=_MOST)
     add("--complete", action="store_true", help="all people in the photos have boxes")
+    add("--close-ups", action="store_true", help="add a close-up of each upright person")
     add("--no-masks", action="store_true", help="do not cut people out, which takes most time")
 
 
@@ -58,7 +59,7 @@ def _pack(arguments: argparse.Namespace) -> int:
             "times; each file of labels needs its folder"
         )
     most = dict(_counted(word) for word in arguments.most)
-    plan = PackPlan(arguments.side, most, not arguments.no_masks)
+    plan = PackPlan(arguments.side, most, not arguments.no_masks, arguments.close_ups)
     rows = [
         picture
         for pair in zip(arguments.data, arguments.images, strict=True)

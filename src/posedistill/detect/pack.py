@@ -1,5 +1,6 @@
 """Pack: pictures, boxes and cut-outs of people in one compact file, from which training starts."""
 
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from posedistill.detect.closeup import box_of_face, cut, upper_body
 from posedistill.detect.cutout import cut_out
 from posedistill.json_file import read_json
 from posedistill.media import list_images, read_image, whole_file
@@ -44,12 +46,14 @@ class PackPlan(NamedTuple):
     """Say how large and how many packed pictures are.
 
     side: pixels of the longest side, at most. most: pictures of a source, by its name.
-    has_masks: whether people are cut out, which takes a tenth of a second each.
+    has_masks: whether people are cut out, which takes a tenth of a second each. has_close_ups:
+    whether photos of one whole person give a close-up too, see `posedistill.detect.closeup`.
     """
 
     side: int = 320
     most: Mapping[str, int] = {}
     has_masks: bool = True
+    has_close_ups: bool = False
 
 
 class Photo(NamedTuple):
@@ -68,8 +72,9 @@ def read_photos(
 ) -> dict[str, list[Photo]]:
     """Read the photos of a COCO file, by source: the name of the folder that they are in.
 
-    Unless all people have true boxes, photos with a person whose box is the whole picture are left
-    out: they are close-ups in which nobody has drawn a box. Raises FileNotFoundError without the
+    Unless all people have true boxes, a box that is the whole picture is that of a close-up in
+    which nobody has drawn one: it is reckoned from the face, and without a labelled face the photo
+    is left out. Raises FileNotFoundError without the
     file, ValueError for another one.
 
     >>> read_photos(Path("none.json"), Path("."))
@@ -102,6 +107,8 @@ def _photos_by_source(
             np.array([_box_xyxy(*person["bbox"]) for person in people], np.float32).reshape(-1, 4),
             [np.array(p.get("keypoints", []), np.float32).reshape(-1, 3)[:_JOINTS] for p in people],
         )
+        if not is_complete:
+            _reckon_boxes(photo, people, image=image)
         if is_complete or not any(_is_whole(box, image) for box in photo.boxes_xyxy):
             photos_by_source[photo.path.parent.name].append(photo)
     return dict(photos_by_source)
@@ -123,6 +130,7 @@ def people_pictures(
     for source, photos in read_photos(annotations, images_dir, is_complete=is_complete).items():
         for photo in _evenly(photos, plan.most.get(source)):
             yield _packed(photo, source=source, plan=plan, is_complete=is_complete)
+            yield from _close_up(photo, source=source, plan=plan)
 
 
 def background_pictures(folder: Path, *, plan: PackPlan) -> Iterator[Picture]:
@@ -215,16 +223,27 @@ def _box_xyxy(x: float, y: float, w: float, h: float) -> tuple[float, float, flo
     return x, y, x + w, y + h
 
 
+def _reckon_boxes(
+    photo: Photo,
+    people: list[dict[str, Any]],
+    *,
+    image: dict[str, Any],  # Any: JSON
+) -> None:
+    """Put boxes reckoned from faces in the place of those that are the whole picture."""
+    for index, person in enumerate(people):
+        face = np.array(person.get("face_kpts", []), np.float32).reshape(-1, 3)
+        if _is_whole(photo.boxes_xyxy[index], image) and len(face) and (face[:, 2] > 0).all():
+            size_wh = image["width"], image["height"]
+            photo.boxes_xyxy[index] = box_of_face(face[:, :2], size_wh)
+
+
 def _is_whole(box_xyxy: NDArray[np.float32], image: dict[str, Any]) -> bool:  # Any: JSON
     x1, y1, x2, y2 = box_xyxy
     return bool(max(x1, y1) <= 1 and x2 >= image["width"] - 1 and y2 >= image["height"] - 1)
 
 
 def _packed(photo: Photo, *, source: str, plan: PackPlan, is_complete: bool) -> Picture:
-    image = read_image(photo.path)
-    scale = min(1.0, plan.side / max(image.shape[:2]))
-    resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    small = resized.astype(np.uint8, copy=False)
+    small, scale = _shrunk(read_image(photo.path), plan.side)
     boxes = np.clip(photo.boxes_xyxy * scale, 0, small.shape[1::-1] * 2).astype(np.float32)
     kept = boxes[(boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= _LEAST_SIDE]
     mask = b""
@@ -234,6 +253,31 @@ def _packed(photo: Photo, *, source: str, plan: PackPlan, is_complete: bool) -> 
         mask = b"" if found is None else _encode(found.astype(np.uint8) * 255, ".png")
     data = _encode(small[..., ::-1], ".webp")
     return Picture(data, kept, source, is_complete, mask)
+
+
+def _shrunk(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.uint8], float]:
+    """Give the image with no side above that many pixels, and the factor."""
+    scale = min(1.0, side / max(image.shape[:2]))
+    resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return resized.astype(np.uint8, copy=False), scale
+
+
+def _close_up(photo: Photo, *, source: str, plan: PackPlan) -> Iterator[Picture]:
+    """Give a close-up of a person who is alone and whole, if the plan wants one."""
+    if not plan.has_close_ups or len(photo.keypoints) != 1 or len(photo.keypoints[0]) != _JOINTS:
+        return
+    image = read_image(photo.path)
+    found = upper_body(
+        (image.shape[1], image.shape[0]),
+        box_xyxy=photo.boxes_xyxy[0],
+        keypoints=photo.keypoints[0],
+        rng=np.random.default_rng(zlib.crc32(photo.path.name.encode())),
+    )
+    if found is not None:
+        window, box = found
+        small, scale = _shrunk(cut(image, window), plan.side)
+        data = _encode(small[..., ::-1], ".webp")
+        yield Picture(data, box[None] * np.float32(scale), f"{source}-close", is_complete=False)
 
 
 def _encode(image: NDArray[np.uint8], suffix: str) -> bytes:

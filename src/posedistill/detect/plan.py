@@ -16,7 +16,7 @@ _PHOTOS, _CUT_OUTS = 4, 6
 LAYERS = 1 + _PHOTOS + _CUT_OUTS
 _KINDS = {"photo": 0.4, "mosaic": 0.3, "composed": 0.3}
 _LEAST_SIDE = 6.0  # pixels of a box; smaller people need not be found
-_LEAST_PART = 0.2  # of a box that the frame leaves
+_LEAST_PART = 0.15  # of a box that the frame leaves
 _MOST_ENLARGED = 2.5
 
 Floats = NDArray[np.float32]
@@ -139,7 +139,7 @@ def _cut_outs(
     box = pool.cut_boxes_xyxy[picture]
     size = box[..., 2:] - box[..., :2]
     side = frame[:, 2:].max(axis=1)[:, None]
-    height = np.exp(rng.uniform(np.log(0.12), np.log(1.3), (count, 1)))
+    height = np.exp(rng.uniform(np.log(0.1), np.log(1.6), (count, 1)))
     height = np.sort(side * height * np.exp(rng.normal(0, 0.35, shape)), axis=1)
     scale = np.minimum(height / np.sqrt(size.prod(axis=2)) * 0.7, _MOST_ENLARGED)[..., None]
     scale = scale * np.exp(rng.uniform(-0.1, 0.1, (*shape, 2)))
