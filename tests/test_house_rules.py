@@ -2,11 +2,9 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "posedistill"
@@ -31,8 +29,32 @@ def _name(file: Path) -> str:
 PACKAGE_FILES = _files("src")
 CODE_FILES = _files("src", "tests", "examples", "benchmarks")
 TEXT_FILES = [*CODE_FILES, *_files("docs", "src", suffix=".md"), *sorted(ROOT.glob("*.md"))]
-every_code_file = pytest.mark.parametrize("file", CODE_FILES, ids=_name)
-every_package_file = pytest.mark.parametrize("file", PACKAGE_FILES, ids=_name)
+INIT_FILES = [file for file in PACKAGE_FILES if file.name == "__init__.py"]
+
+
+def _for_each(files: list[Path]) -> Callable[[Callable[[Path], None]], Callable[[], None]]:
+    """Make one test of a check of one file: a test for each of thousands would take a minute."""
+
+    def all_files(check: Callable[[Path], None]) -> Callable[[], None]:
+        def test() -> None:
+            broken = [message for file in files for message in _message(check, file)]
+            assert not broken, "\n".join(broken)
+
+        test.__name__ = check.__name__
+        return test
+
+    return all_files
+
+
+def _message(check: Callable[[Path], None], file: Path) -> list[str]:
+    try:
+        check(file)
+    except AssertionError as error:
+        return [str(error)]
+    return []
+
+
+every_code_file, every_package_file = _for_each(CODE_FILES), _for_each(PACKAGE_FILES)
 
 
 @cache
@@ -40,14 +62,16 @@ def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
-def _functions(file: Path) -> Iterator[Function]:
+@cache
+def _functions(file: Path) -> tuple[Function, ...]:
     """Give the functions of a file, without those whose def line claims an exception."""
     lines = file.read_text(encoding="utf-8").splitlines()
-    for node in ast.walk(_tree(file)):
-        if isinstance(node, Function):
-            header = lines[node.lineno - 1 : node.body[0].lineno]
-            if not any(EXCEPTION in line for line in header):
-                yield node
+    return tuple(
+        node
+        for node in ast.walk(_tree(file))
+        if isinstance(node, Function)
+        and not any(EXCEPTION in line for line in lines[node.lineno - 1 : node.body[0].lineno])
+    )
 
 
 def _at(file: Path, node: ast.expr | ast.stmt, *, text: str) -> str:
@@ -184,9 +208,7 @@ def _is_export(statement: ast.stmt) -> bool:
     return False
 
 
-@pytest.mark.parametrize(
-    "file", [file for file in PACKAGE_FILES if file.name == "__init__.py"], ids=_name
-)
+@_for_each(INIT_FILES)
 def test_an_init_file_only_exports(file: Path) -> None:
     others = [
         _at(file, statement, text=type(statement).__name__)
@@ -196,7 +218,7 @@ def test_an_init_file_only_exports(file: Path) -> None:
     assert not others, "an __init__ defines and runs nothing:\n" + "\n".join(others)
 
 
-@pytest.mark.parametrize("file", TEXT_FILES, ids=_name)
+@_for_each(TEXT_FILES)
 def test_no_file_names_a_path_of_one_machine(file: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     named = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import cv2
 import numpy as np
@@ -37,29 +38,24 @@ class Pool:
         device: torch.device,
         weights: Mapping[str, float] | None = None,
     ) -> None:
+        planes = np.empty((len(pictures), 4, side, side), np.uint8)
         with ThreadPoolExecutor() as threads:
-            rows = list(threads.map(lambda picture: _decoded(picture, side), pictures))
-        planes = torch.from_numpy(np.stack([row for row, _, _ in rows])).to(device)
-        self.levels = [planes]
+            fill = partial(_decode_into, side=side)
+            known = list(threads.map(fill, planes, pictures))
+        self.levels = [torch.from_numpy(planes).to(device)]
         for _ in range(_LEVELS - 1):
             self.levels.append(_halved(self.levels[-1]))
         self.side, self.device = side, device
-        self.sizes_wh = np.array([size for _, size, _ in rows], np.float32)
-        ratios = np.array([ratio for _, _, ratio in rows], np.float32)
+        self.sizes_wh = np.array([size for size, _ in known], np.float32)
+        ratios = np.array([ratio for _, ratio in known], np.float32)
         self.boxes_xyxy = [
             picture.boxes_xyxy * ratio for picture, ratio in zip(pictures, ratios, strict=True)
         ]
-        self.cut_boxes_xyxy = np.stack([_mask_box(row[3]) for row, _, _ in rows])
+        self.cut_boxes_xyxy = np.stack([_mask_box(row[3]) for row in planes])
         self.is_complete = np.array([picture.is_complete for picture in pictures])
         has_mask = np.array([bool(picture.mask) for picture in pictures])
         has_people = np.array([len(picture.boxes_xyxy) > 0 for picture in pictures])
-        known = weights or {}
-        sources = {picture.source for picture in pictures}
-        if not known.keys() <= sources:
-            raise ValueError(f"weights are of {sorted(known)}; the sources are {sorted(sources)}")
-        if not all(weight >= 0 for weight in known.values()):
-            raise ValueError(f"weights are {known}; expected numbers of 0 or more")
-        odds = np.array([known.get(picture.source, 1.0) for picture in pictures])
+        odds = _odds(pictures, weights or {})
         self.photos = _Choice(odds * has_people)
         if not self.photos.total > 0:
             raise ValueError(
@@ -82,8 +78,19 @@ class _Choice:
         return np.minimum(found, len(self._ends) - 1)
 
 
-def _decoded(picture: Picture, side: int) -> tuple[NDArray[np.uint8], tuple[int, int], float]:
-    """Give the planes (4, side, side), the size in them and the factor to it."""
+def _odds(pictures: Sequence[Picture], weights: Mapping[str, float]) -> NDArray[np.float64]:
+    sources = {picture.source for picture in pictures}
+    if not weights.keys() <= sources:
+        raise ValueError(f"weights are of {sorted(weights)}; the sources are {sorted(sources)}")
+    if not all(weight >= 0 for weight in weights.values()):
+        raise ValueError(f"weights are {weights}; expected numbers of 0 or more")
+    return np.array([weights.get(picture.source, 1.0) for picture in pictures])
+
+
+def _decode_into(
+    planes: NDArray[np.uint8], picture: Picture, *, side: int
+) -> tuple[tuple[int, int], float]:
+    """Fill the planes (4, side, side); give the picture's size in them and the factor to it."""
     image = decode(picture)
     ratio = min(1.0, side / max(image.shape[:2]))
     w, h = (max(1, round(length * ratio)) for length in image.shape[1::-1])
@@ -97,7 +104,8 @@ def _decoded(picture: Picture, side: int) -> tuple[NDArray[np.uint8], tuple[int,
         mask = cv2.resize(stored, (w, h)).astype(np.uint8, copy=False)
     four = np.dstack([image, mask])
     filled = cv2.copyMakeBorder(four, 0, side - h, 0, side - w, cv2.BORDER_REPLICATE)
-    return np.ascontiguousarray(filled.transpose(2, 0, 1)), (w, h), ratio
+    planes[:] = filled.transpose(2, 0, 1)
+    return (w, h), ratio
 
 
 def _halved(planes: Tensor) -> Tensor:
