@@ -44,7 +44,9 @@ def draw_differences(image_rgb: Image, one: Poses, other: Poses) -> Image:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Find people, estimate twice, tell and draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("first", help="a name, or an .onnx file")
     parser.add_argument("second", help="another of the same skeleton")
     parser.add_argument("photos", type=Path, help="folder of photos")
@@ -71,6 +73,7 @@ def main(words: Sequence[str] | None = None) -> None:
         values = everybody[:, joints][np.isfinite(everybody[:, joints])]
         mean = f"{values.mean():.2f} % of the box apart" if values.size else "-"
         print(f"  {part:10}  {values.size:5} joints  {mean}")
+    given.out.mkdir(parents=True, exist_ok=True)
     titles = (Path(given.first).name, Path(given.second).name, "from one to the other")
     write_image(
         given.out / "compared.jpg", contact_sheet(pictures, titles=titles, cell_wh=(384, 384))

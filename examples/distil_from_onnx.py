@@ -17,16 +17,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from posedistill import recipes
-from posedistill.export.onnx import export_onnx
-from posedistill.models import load
 from posedistill.runtime.detector import embedded_detectors
 from posedistill.train.fit import fit
 from posedistill.train.recipe import override
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Train by the recipe `distil`, and export the student."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Train by the recipe `distil`, and tell what to do with the student."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("teacher", help="an .onnx file, or the name of a model")
     parser.add_argument("photos", type=Path, help="folder of photos, or a video")
     parser.add_argument("--run", type=Path, default=Path("runs/mine"), help="the run folder")
@@ -43,10 +43,9 @@ def main(words: Sequence[str] | None = None) -> None:
         [f"teacher={given.teacher}", f"data={given.photos}", people, *given.sets],
     )
     fit(recipe, given.run)
-    student = given.run / "student.onnx"
-    print(export_onnx(load(given.run), student))
-    print(f"the student is {student}; beside its teacher it stands by:")
-    print(f"  python examples/compare_models.py {given.teacher} {student} {given.photos}")
+    print(f"the student is in {given.run}; as a file, and beside its teacher:")
+    print(f"  posedistill export {given.run} --out student.onnx")
+    print(f"  python examples/compare_models.py {given.teacher} student.onnx {given.photos}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ from posedistill.train.recipe import override
 
 def main(words: Sequence[str] | None = None) -> None:
     """Train, and tell what each branch scores, and the ensemble of all."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", default="data/mpii", help="folder of MPII")
     parser.add_argument("--recipe", default="okdhp-hourglass-2", help="see `posedistill recipes`")
     parser.add_argument("--run", type=Path, default=Path("runs/okdhp"), help="the run folder")

@@ -16,12 +16,14 @@ from posedistill.formats.image_poses import ImagePoses
 from posedistill.formats.table import FORMATS
 from posedistill.media import read_image, write_image
 
-DEMO = Path(posedistill.__file__).parent / "assets" / "demo" / "grace_hopper.jpg"
+DEMO = Path(posedistill.__file__).parent / "assets" / "demo" / "astronaut.jpg"
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Find, tell, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("photo", nargs="?", type=Path, default=DEMO)
     parser.add_argument("--model", default="wholebody-t", help="a name, or an .onnx file")
     parser.add_argument("--out", type=Path, default=Path("found"))
@@ -32,9 +34,8 @@ def main(words: Sequence[str] | None = None) -> None:
         poses = pipeline(image_rgb)
     print(f"{len(poses)} people in {given.photo.name}")
     for person in range(len(poses)):
-        for name in poses.skeleton.groups:
-            part = poses.part(name)
-            sure = part.scores[person] >= 0.3
+        for name, joints in poses.skeleton.groups.items():
+            sure = poses.scores[person, joints] >= 0.3
             print(f"  person {person}: {sure.sum()} of {sure.size} joints of {name} are sure")
 
     h, w = image_rgb.shape[:2]

@@ -3,8 +3,8 @@
 Layers whose rounding moves joints most stay in float. Without annotated photos the people of the
 bundled ones stand in, which is enough to try it and not enough to rely on:
 
-    python examples/quantise_and_check.py student.onnx student-int8.onnx
-    python examples/quantise_and_check.py student.onnx student-int8.onnx --data val.json --images val
+    python examples/quantise_and_check.py student.onnx small.onnx
+    python examples/quantise_and_check.py student.onnx small.onnx --data val.json --images val
 """
 
 import argparse
@@ -18,7 +18,9 @@ from posedistill.runtime.session import OnnxSession
 
 def main(words: Sequence[str] | None = None) -> None:
     """Quantise, and tell what came out."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path, help="an .onnx file that posedistill wrote")
     parser.add_argument("out", type=Path, help="the .onnx file to write")
     parser.add_argument("--data", type=Path, help="annotated people to measure on")

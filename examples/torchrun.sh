@@ -15,6 +15,7 @@ endpoint=$1 recipe=$2 run=$3
 shift 3
 # Without this, machines that torchrun starts again cannot find each other.
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+# What follows -- is not torchrun's: it has a --run-path, and would take --run for it.
 exec torchrun --nnodes "${MACHINES:-2}" --nproc-per-node "${PROCESSES:-8}" \
     --rdzv-backend c10d --rdzv-endpoint "$endpoint" --rdzv-id "$run" --max-restarts 3 \
-    -m posedistill train "$recipe" --run "$run" "$@"
+    -m -- posedistill train "$recipe" --run "$run" "$@"

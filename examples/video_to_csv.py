@@ -1,4 +1,4 @@
-"""Follow the people of a video: ids, smooth joints, one row a joint or person in a CSV file.
+"""Follow the people of a video: ids, smooth joints, and a CSV file with a row a person a frame.
 
 Reading videos needs the extra `video`. A webcam goes by its number:
 
@@ -18,7 +18,9 @@ from posedistill.formats.table import FORMATS
 
 def main(words: Sequence[str] | None = None) -> None:
     """Follow, write, tell who was there."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("video", help="a file, the number of a webcam, or the url of a stream")
     parser.add_argument("--model", default="wholebody-t", help="a name, or an .onnx file")
     parser.add_argument("--detector", default="auto", help="a name, an .onnx file, or none")

@@ -93,14 +93,21 @@ def _add_pictures(command: argparse.ArgumentParser) -> None:
     )
     add("--min-score", type=float, metavar="S", help="overlay: draw no joint below; 0.3 without it")
     add("--draw-boxes", action="store_true", help="overlay: also draw the boxes of the persons")
+    add(
+        "--preset",
+        default="photo",
+        metavar="NAME",
+        help="controlnet: size, width of lines and parts as a known ControlNet takes them: "
+        "sd15-openpose, sdxl-openpose, sdxl-openpose-xinsir, flux-openpose; see docs/controlnet.md",
+    )
     add("--no-hands", action="store_true", help="controlnet: leave out the hands")
     add("--no-face", action="store_true", help="controlnet: leave out the faces")
     add(
         "--resolution",
         type=int,
         metavar="N",
-        help="controlnet: short side of the picture, both sides rounded to 64s; as the photo "
-        "without it",
+        help="controlnet: short side of the picture, or with some presets the root of its area, "
+        "both sides rounded to 64s; as the preset or else the photo without it",
     )
     add_max_pixels(group)
 
@@ -188,6 +195,7 @@ def _job(arguments: argparse.Namespace) -> "PredictJob":
             hands=not arguments.no_hands,
             face=not arguments.no_face,
             resolution=arguments.resolution,
+            preset=arguments.preset,
         ),
         formats=list(formats | dict.fromkeys(["openpose"] * arguments.openpose)),
         max_pixels=MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels,

@@ -7,6 +7,7 @@ that is not finite, or a million pixels away, counts as absent instead of failin
 
 import colorsys
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -26,6 +27,21 @@ _LIMB_HALF_WIDTH, _FINGER_WIDTH, _JOINT_RADIUS, _FACE_RADIUS = 4, 2, 4, 3  # pix
 _LIMB_BRIGHTNESS = 0.6  # beside that of the joints
 _HAND_JOINT: Color = (0, 0, 255)
 _FACE_POINT: Color = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class ControlStyle:
+    """Say what a control picture shows, and how wide its bodies are drawn.
+
+    body, hands, face: what to draw, of what the skeleton has. body_scale: how often the usual
+    4 pixels, half of the width of a limb and the radius of a joint, go into those drawn; hands
+    and faces are always as fine.
+    """
+
+    body: bool = True
+    hands: bool = True
+    face: bool = True
+    body_scale: float = 1.0
 
 
 def controlnet(
@@ -48,14 +64,34 @@ def controlnet(
     >>> controlnet(Poses.empty(Skeleton.get("wholebody133")), (768, 512)).shape
     (512, 768, 3)
     """
+    style = ControlStyle(body=body, hands=hands, face=face)
+    return draw_styled(poses, size_wh, style=style, image_size_wh=image_size_wh)
+
+
+def draw_styled(
+    poses: Poses,
+    size_wh: tuple[int, int],
+    *,
+    style: ControlStyle,
+    image_size_wh: tuple[int, int] | None = None,
+) -> Canvas:
+    """Draw the persons as `controlnet` does, in a style: (H, W, 3) uint8 RGB.
+
+    Raises ValueError as `controlnet` does.
+
+    >>> wide = ControlStyle(hands=False, face=False, body_scale=3)
+    >>> draw_styled(Poses.empty(Skeleton.get("coco17")), (64, 32), style=wide).shape
+    (32, 64, 3)
+    """
     canvas_wh = _checked_size(size_wh)
     image_wh = canvas_wh if image_size_wh is None else _checked_size(image_size_wh)
     _check_body(poses.skeleton)
     canvas = np.zeros((canvas_wh[1], canvas_wh[0], 3), np.uint8)
-    if body:
+    if style.body:
         bodies = poses.to("openpose18")
-        canvas = _draw_bodies(canvas, _on_canvas(bodies, canvas_wh, image_wh), bodies.scores)
-    wanted = {"left_hand": hands, "right_hand": hands, "face": face}
+        points = _on_canvas(bodies, canvas_wh, image_wh)
+        canvas = _draw_bodies(canvas, points, scores=bodies.scores, scale=style.body_scale)
+    wanted = {"left_hand": style.hands, "right_hand": style.hands, "face": style.face}
     for group in (g for g in wanted if wanted[g] and g in poses.skeleton.groups):
         part = poses.part(group)
         draw_part = _draw_faces if group == "face" else _draw_hands
@@ -90,17 +126,20 @@ def _on_canvas(poses: Poses, canvas_wh: tuple[int, int], image_wh: tuple[int, in
     return np.where(is_near, points, np.nan)
 
 
-def _draw_bodies(canvas: Canvas, points: Points, scores: Scores) -> Canvas:
+def _draw_bodies(canvas: Canvas, points: Points, *, scores: Scores, scale: float) -> Canvas:
     """Give the canvas with the limbs, darkened, and the joints over them."""
     shown = (scores > _MIN_SCORE) & np.isfinite(points).all(axis=-1)
     links, colors = Skeleton.get("openpose18").links, _color_wheel(scores.shape[1])
     # Limb by limb, each of all persons: this order says what covers what.
     for (a, b), color in zip(links, colors, strict=False):
         for person in points[shown[:, a] & shown[:, b]]:
-            _draw_limb(canvas, person[a], person[b], color=color)
+            _draw_limb(
+                canvas, person[[a, b]], half_width=int(_LIMB_HALF_WIDTH * scale), color=color
+            )
     canvas = (canvas * _LIMB_BRIGHTNESS).astype(np.uint8)
     for joint, color in enumerate(colors):
-        _draw_dots(canvas, points[shown[:, joint], joint], radius=_JOINT_RADIUS, color=color)
+        dots, radius = points[shown[:, joint], joint], int(_JOINT_RADIUS * scale)
+        _draw_dots(canvas, dots, radius=radius, color=color)
     return canvas
 
 
@@ -124,9 +163,10 @@ def _shown_of_part(points: Points, scores: Scores) -> NDArray[np.bool_]:
     return (scores >= _MIN_SCORE) & (points >= 1).all(axis=-1)
 
 
-def _draw_limb(canvas: Canvas, first: Points, second: Points, *, color: Color) -> None:
+def _draw_limb(canvas: Canvas, ends: Points, *, half_width: int, color: Color) -> None:
+    first, second = ends
     dx, dy = (first - second).tolist()
-    half_axes = (int(math.hypot(dx, dy) / 2), _LIMB_HALF_WIDTH)
+    half_axes = (int(math.hypot(dx, dy) / 2), half_width)
     angle = int(math.degrees(math.atan2(dy, dx)))
     outline = cv2.ellipse2Poly(_pixel((first + second) / 2), half_axes, angle, 0, 360, 1)
     cv2.fillConvexPoly(canvas, np.asarray(outline), color)

@@ -113,7 +113,8 @@ def launch_lines(name: str) -> list[str]:
     'posedistill train rtmpose-m --run runs/rtmpose-m'
     """
     command = f"posedistill train {name} --run runs/{name}"
-    module = f"-m {command}"
+    # Without -- torchrun takes --run for short of an option of its own.
+    module = f"-m -- {command}"
     nodes = "--nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500 --nproc-per-node 8"
     return [
         command,
