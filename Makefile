@@ -36,8 +36,10 @@ check: $(VENV)/full.stamp
 test-web: $(VENV)/web.stamp
 	$(BIN)/python -m pytest -q -m browser tests/browser
 
-docs: $(VENV)/full.stamp
-	$(BIN)/mkdocs build --strict
+# The variable silences a notice of the theme about a version that is to come.
+docs: $(VENV)/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "the pages begin at site/index.html"
 
 distil: $(VENV)/full.stamp
 	$(BIN)/python examples/distil_drawn.py
@@ -61,6 +63,10 @@ $(VENV)/full.stamp: pyproject.toml constraints.txt $(VENV)/created.stamp
 	@echo "installing posedistill with its training half and tools into $(VENV) (torch takes a while)"
 	$(PIP) -c constraints.txt -e ".[train,evaluate,synth,dev]"
 	@touch $@ $(VENV)/base.stamp
+
+$(VENV)/docs.stamp: pyproject.toml $(VENV)/created.stamp
+	$(PIP) -e ".[docs]"
+	@touch $@
 
 # The driver of the browser, and the browser where there is none.
 $(VENV)/web.stamp: $(VENV)/full.stamp

@@ -1,13 +1,12 @@
-"""Write the tables of docs/ that follow from the code: models, terms of data, skeletons, modules.
+"""Write the tables of docs/ that follow from the code: models, terms of data, skeletons.
 
     python benchmarks/page_tables.py
 
 Each stands in its page between two comments that name it, as those of benchmarks/speed_page.py.
 """
 
-import ast
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +22,7 @@ from posedistill.runtime.session import OnnxSession, embedded_models
 from posedistill.skeleton import Skeleton
 from posedistill.zoo import Entry
 
-PACKAGE = ROOT / "src" / "posedistill"
-_ASSETS = PACKAGE / "assets"
+_ASSETS = ROOT / "src" / "posedistill" / "assets"
 
 
 class Table(NamedTuple):
@@ -119,30 +117,8 @@ def skeletons() -> str:
 def conversions() -> str:
     """Give the table of how many joints each skeleton has after `Poses.to` from each other."""
     names = [name for name in Skeleton.names() if "body" in Skeleton.get(name).groups]
-    rows = [
-        [f"`{source}`", *(_kept(source, target) for target in names if len(target))]
-        for source in names
-    ]
+    rows = [[f"`{source}`", *(_kept(source, target) for target in names)] for source in names]
     return _table(["from \\ to", *(f"`{name}`" for name in names)], rows)
-
-
-def modules() -> str:
-    """Give the table of the modules: what each says of itself in its first line."""
-    return _table(["module", "what it is"], list(_modules()))
-
-
-def _modules() -> Iterator[list[str]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        name = file.relative_to(PACKAGE).with_suffix("").as_posix()
-        if name.startswith("synth/") and name != "synth/dataset":
-            continue  # many, and of one idea
-        told = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
-        if told and not name.endswith("__"):
-            yield [f"`{name}`", _first_sentence(told)]
-
-
-def _first_sentence(text: str) -> str:
-    return " ".join(text.split("\n\n")[0].split()).replace("|", "\\|")
 
 
 def _kept(source: str, target: str) -> str:
@@ -179,17 +155,22 @@ def _millions(entry: Entry) -> str:
 
 
 def _files(entry: Entry) -> str:
-    return ", ".join(dict.fromkeys(file.format for file in entry.files))
+    return "+".join(dict.fromkeys(file.format for file in entry.files))
 
 
 def _megabytes(path: Path) -> str:
     return f"{path.stat().st_size / 1e6:.1f}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    rule = [" --- "] * len(head)
-    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
-    return "\n".join([lines[0], f"|{'|'.join(rule)}|", *lines[1:]])
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Give a table in Markdown; columns of figures stand on the right."""
+    columns = zip(*rows, strict=True)
+    rule = ["---:" if all(map(_is_figure, column)) else "---" for column in columns]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+
+
+def _is_figure(cell: str) -> bool:
+    return cell == "-" or cell.replace(".", "", 1).isdigit()
 
 
 TABLES = {
@@ -200,7 +181,6 @@ TABLES = {
     "data_terms": Table("licences.md", data_terms),
     "skeletons": Table("skeletons.md", skeletons),
     "conversions": Table("skeletons.md", conversions),
-    "modules": Table("code.md", modules),
 }
 
 if __name__ == "__main__":

@@ -28,9 +28,10 @@ Place = tuple[float, float]
 
 _GROUND = (33, 38, 48)
 _INK = (245, 246, 248)
-_FONT, _FONT_SCALE, _TAG_HEIGHT = cv2.FONT_HERSHEY_DUPLEX, 0.45, 11
-_MARGIN = 34  # pixels around a panel's joints, for their numbers
-_GAP = 9  # pixels from a joint to its number
+_FONT, _FONT_SCALE, _THICKNESS, _TAG_HEIGHT = cv2.FONT_HERSHEY_DUPLEX, 0.8, 1, 18
+_MARGIN = 60  # pixels around a panel's joints, for their numbers
+_GAP = 12  # pixels from a joint to its number
+_DENSITY = 2  # pixels drawn for one that a page shows
 _UP, _DOWN, _OUT, _RIGHT = (0.0, -1.0), (0.0, 1.0), (1.0, 0.0), (1.0, 0.0)
 _BESIDE = (1.0, 0.8)  # of what lies on a line that runs straight down
 
@@ -51,28 +52,33 @@ _BODY: dict[str, tuple[Place, Place]] = {
     "mid_hip": ((0, 3.2), (1.0, -0.8)),
     "pelvis": ((0, 3.2), (1.0, -0.8)),
     "hip": ((0.45, 3.3), _OUT),
-    "knee": ((0.52, 4.75), _OUT),
-    "ankle": ((0.55, 6.1), _OUT),
-    "heel": ((0.4, 6.42), (-1.0, 0.0)),
-    "big_toe": ((0.68, 6.75), _DOWN),
-    "small_toe": ((1.02, 6.6), _OUT),
+    "knee": ((0.62, 4.75), _OUT),
+    "ankle": ((0.78, 6.1), _OUT),
+    "heel": ((0.64, 6.45), (-1.0, 0.0)),
+    "big_toe": ((0.92, 6.75), _DOWN),
+    "small_toe": ((1.26, 6.6), _OUT),
 }
-_FINGERS = {"thumb": -48, "forefinger": -16, "middle_finger": -2, "ring_finger": 11}
-_FINGERS |= {"pinky_finger": 26}  # degrees from upwards
-_LENGTHS = {"thumb": (0.35, 0.7, 1.0, 1.25), "forefinger": (1.15, 1.6, 1.95, 2.25)}
-_LENGTHS |= {"middle_finger": (1.15, 1.67, 2.07, 2.4), "ring_finger": (1.1, 1.58, 1.95, 2.25)}
-_LENGTHS |= {"pinky_finger": (1.05, 1.4, 1.66, 1.9)}
+_FINGERS = {"thumb": -60, "forefinger": -23, "middle_finger": -3, "ring_finger": 17}
+_FINGERS |= {"pinky_finger": 38}  # degrees from upwards
+_LENGTHS = {"thumb": (0.35, 0.7, 1.0, 1.25), "forefinger": (1.2, 1.63, 1.96, 2.25)}
+_LENGTHS |= {"middle_finger": (1.25, 1.72, 2.07, 2.4), "ring_finger": (1.2, 1.62, 1.95, 2.25)}
+_LENGTHS |= {"pinky_finger": (1.15, 1.46, 1.7, 1.93)}
 
 
 class Panel(NamedTuple):
     """Hold one part of a picture.
 
     Attributes:
-        groups: which joints are drawn. size_wh: pixels.
+        groups: which joints are drawn. shown_wh: its size on a page, pixels.
     """
 
     groups: tuple[str, ...]
-    size_wh: tuple[int, int]
+    shown_wh: tuple[int, int]
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Give its size in the file, pixels."""
+        return self.shown_wh[0] * _DENSITY, self.shown_wh[1] * _DENSITY
 
 
 class Tag(NamedTuple):
@@ -83,7 +89,7 @@ class Tag(NamedTuple):
 
     def box_xyxy(self) -> tuple[float, float, float, float]:
         """Give the pixels that the text covers."""
-        width = cv2.getTextSize(self.text, _FONT, _FONT_SCALE, 1)[0][0]
+        width = cv2.getTextSize(self.text, _FONT, _FONT_SCALE, _THICKNESS)[0][0]
         x, y = self.middle
         return x - width / 2, y - _TAG_HEIGHT / 2, x + width / 2, y + _TAG_HEIGHT / 2
 
@@ -100,22 +106,22 @@ def main() -> None:
 
 def draw(skeleton: Skeleton) -> Canvas:
     """Give the picture of a skeleton: (H, W, 3) uint8 RGB."""
-    columns = [
-        np.concatenate([draw_panel(skeleton, panel) for panel in column])
-        for column in panels(skeleton)
+    rows = [
+        np.concatenate([draw_panel(skeleton, panel) for panel in row], axis=1)
+        for row in panels(skeleton)
     ]
-    return np.concatenate(columns, axis=1)
+    return np.concatenate(rows)
 
 
 def panels(skeleton: Skeleton) -> list[list[Panel]]:
-    """Give the panels of a picture, column by column, each from top to bottom."""
+    """Give the panels of a picture, row by row, each from left to right."""
     if "body" not in skeleton.groups:
         (group,) = skeleton.groups
-        return [[Panel((group,), (640, 680) if group == "face" else (420, 430))]]
+        return [[Panel((group,), (400, 400) if group == "face" else (300, 300))]]
     if "face" not in skeleton.groups:
-        return [[Panel(tuple(skeleton.groups), (440, 640))]]
-    hands = [Panel(("right_hand",), (420, 430)), Panel(("left_hand",), (420, 430))]
-    return [[Panel(("body", "foot"), (500, 860))], hands, [Panel(("face",), (800, 860))]]
+        return [[Panel(tuple(skeleton.groups), (235, 370))]]
+    hands = [Panel(("right_hand",), (370, 300)), Panel(("left_hand",), (370, 300))]
+    return [[Panel(("body", "foot"), (280, 460)), Panel(("face",), (460, 460))], hands]
 
 
 def draw_panel(skeleton: Skeleton, panel: Panel) -> Canvas:
@@ -135,7 +141,7 @@ def draw_panel(skeleton: Skeleton, panel: Panel) -> Canvas:
     for tag in tags:
         left, _, _, bottom = tag.box_xyxy()
         at = (round(left), round(bottom))
-        cv2.putText(canvas, tag.text, at, _FONT, _FONT_SCALE, _INK, 1, cv2.LINE_AA)
+        cv2.putText(canvas, tag.text, at, _FONT, _FONT_SCALE, _INK, _THICKNESS, cv2.LINE_AA)
     return canvas
 
 
