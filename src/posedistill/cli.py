@@ -18,6 +18,7 @@ from posedistill.cli_options import MODEL
 from posedistill.cli_poses import add_poses
 from posedistill.cli_predict_arguments import add_predict
 from posedistill.cli_train import add_overfit, add_recipes, add_show_batch, add_train
+from posedistill.cli_web import add_web
 
 _EXTRAS = {
     "anny": "synth",
@@ -39,6 +40,11 @@ _EXTRAS = {
     "torch_pruning": "compress",
     "ray": "bulk",
     "fsspec": "bulk",
+    "fastapi": "web",
+    "starlette": "web",
+    "uvicorn": "web",
+    "prometheus_client": "web",
+    "python_multipart": "web",
 }
 _DESCRIPTION = "Whole-body pose from small, fast models, and the making of them by distillation."
 
@@ -276,6 +282,7 @@ _COMMANDS = (
     add_predict,
     add_bulk,
     add_poses,
+    add_web,
     add_train,
     add_recipes,
     add_show_batch,

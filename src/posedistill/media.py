@@ -60,6 +60,19 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     return _to_rgb(_decode(data, Path(path), flags=_REDUCED_FLAGS[1]), Path(path))
 
 
+def decode_image(data: bytes, name: str = "the image") -> NDArray[np.uint8]:
+    """Give the image that the bytes of a file hold, as `read_image` does.
+
+    name: what messages call it. Nothing limits its size: see `posedistill.image_header.image_size`.
+    Raises ValueError when it is empty, truncated or no image.
+
+    >>> decode_image(b"P6 1 1 255 " + bytes([255, 0, 0])).tolist()
+    [[[255, 0, 0]]]
+    """
+    _check_whole(data, Path(name))
+    return _to_rgb(_decode(data, Path(name), flags=_REDUCED_FLAGS[1]), Path(name))
+
+
 def read_reduced_image(
     path: str | os.PathLike[str], *, factor: int, max_pixels: int = MAX_PIXELS
 ) -> tuple[NDArray[np.uint8], int]:
@@ -127,7 +140,7 @@ def _decode(data: bytes, path: Path, *, flags: int) -> NDArray[np.generic]:
             ) from error
         raise ValueError(f"{path}: OpenCV cannot decode it: {error}".strip()) from error
     if image is None:
-        raise ValueError(f"{path}: cannot be read as an image; it looks like {_looks_like(data)}")
+        raise ValueError(f"{path}: cannot be read as an image; it looks like {looks_like(data)}")
     return np.asarray(image)
 
 
@@ -143,19 +156,23 @@ def _read_bytes(path: Path, max_pixels: int) -> bytes:
             f"{path}: {num_bytes} bytes are more than any image of {max_pixels} pixels has"
         )
     data = path.read_bytes()
-    if not data:
-        raise ValueError(f"{path}: the file is empty; expected an image")
     w, h = image_size(data) or (0, 0)
     if w * h > max_pixels:
         raise ValueError(
             f"{path}: its header says {w}x{h} pixels, more than the {max_pixels} that are read; "
             f"if you trust the file, raise max_pixels (--max-pixels) to {w * h}"
         )
+    _check_whole(data, path)
+    return data
+
+
+def _check_whole(data: bytes, path: Path) -> None:
+    if not data:
+        raise ValueError(f"{path}: the file is empty; expected an image")
     if _is_truncated(data):
         raise ValueError(
             f"{path}: the image is truncated after {len(data)} bytes or damaged; fetch it again"
         )
-    return data
 
 
 def _is_truncated(data: bytes) -> bool:
@@ -165,7 +182,12 @@ def _is_truncated(data: bytes) -> bool:
     return data.startswith(b"\xff\xd8\xff") and data.find(b"\xff\xd9", jpeg_scan(data)) < 0
 
 
-def _looks_like(data: bytes) -> str:
+def looks_like(data: bytes) -> str:
+    """Say in words what the bytes of a file seem to be.
+
+    >>> looks_like(b"%PDF-1.7")
+    'a PDF file'
+    """
     for signature, name in _SIGNATURES.items():
         if data.startswith(signature):
             return f"{name}, damaged or of a kind OpenCV does not know" if "image" in name else name

@@ -137,6 +137,16 @@ def _bounds(points: Floats, shown: Flags) -> tuple[Floats, Floats]:
 
 
 @lru_cache(maxsize=32)
+def skeleton_colors(skeleton: Skeleton) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Give the colours that joints (K, 3) and links (L, 3) are drawn in, RGB.
+
+    >>> [colors.shape for colors in skeleton_colors(Skeleton.get("coco17"))]
+    [(17, 3), (19, 3)]
+    """
+    look = _look(skeleton)
+    return look.dot_colors.astype(np.uint8), look.link_colors
+
+
 def _look(skeleton: Skeleton) -> _Look:
     groups = skeleton.groups
     is_fine = {"left_hand", "right_hand", "hand", "face"}

@@ -1,0 +1,1 @@
+"""Poses over HTTP: a page, an interface for programs, and frames of a camera."""
