@@ -1,6 +1,7 @@
 """Training of the detector: it learns, resumes, and finds as it is scored."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def test_a_run_that_starts_from_none_leaves_no_folder(tmp_path: Path) -> None:
     ],
     ids=["no length", "two lengths", "no steps", "minutes below 0", "odd side", "one scene"],
 )
-def test_a_plan_that_cannot_be_is_refused(settings: dict[str, int], message: str) -> None:
+def test_a_plan_that_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DetectorPlan(**settings)
 

@@ -83,4 +83,5 @@ def cut(image_rgb: NDArray[np.uint8], window_xyxy: NDArray[np.int64]) -> NDArray
 
 def _middle(keypoints: Floats, indices: tuple[int, ...]) -> Floats | None:
     rows = keypoints[list(indices)]
-    return rows[:, :2].mean(axis=0) if len(keypoints) and (rows[:, 2] > 0).all() else None
+    middle: Floats = rows[:, :2].mean(axis=0)
+    return middle if (rows[:, 2] > 0).all() else None
