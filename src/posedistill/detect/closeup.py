@@ -68,7 +68,7 @@ def box_of_face(face: Floats, size_wh: tuple[int, int]) -> Floats:
     side = _SHOULDER_SIDE * width
     top = low[1] - _HAIR * height
     box = np.array([middle[0] - side, top, middle[0] + side, top + _BODY * height])
-    return np.clip(box, 0, np.tile(size_wh, 2)).astype(np.float32)
+    return np.asarray(np.clip(box, 0, np.tile(size_wh, 2)), np.float32)
 
 
 def cut(image_rgb: NDArray[np.uint8], window_xyxy: NDArray[np.int64]) -> NDArray[np.uint8]:
