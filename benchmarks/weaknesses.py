@@ -52,8 +52,12 @@ def _resized(photo: Image, size_wh: tuple[int, int]) -> Image:
     return cv2.resize(photo, size_wh, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
+def _as_it_is(photo: Image) -> Image:
+    return photo
+
+
 CHANGES = {
-    "as it is": np.copy,
+    "as it is": _as_it_is,
     "upside down": _upside_down,
     "small": _small,
     "half covered": _half_covered,
