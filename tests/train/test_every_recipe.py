@@ -50,6 +50,7 @@ def _small(recipe: Recipe, teachers: Path) -> Recipe:
         input_size_wh=SIZE_WH,
         skeleton="wholebody133",
         backbone_from="",
+        start="",
     )
     recipe = replace(recipe, model=model, data=DrawnData())
     if isinstance(recipe.objective, SupervisedConfig):
