@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from posedistill.detect.model import STRIDES, PersonDetector, cells
+from posedistill.detect.model import STRIDES, PersonDetector, TwoLooks, cells
 from tests.detect.pictures import set_layer
 
 
@@ -43,3 +43,22 @@ def test_an_untrained_network_is_sure_of_nobody() -> None:
     with torch.no_grad():
         _, logits = model(torch.randint(0, 255, (1, 3, 64, 64), dtype=torch.uint8))
     assert float(logits.sigmoid().max()) < 0.1
+
+
+def test_a_second_look_sees_the_image_at_half_its_size() -> None:
+    torch.manual_seed(0)
+    model = PersonDetector().eval()
+    small = torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8)
+    large = small.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    with torch.no_grad():
+        looked = TwoLooks(model)(large)
+        first, second = model(large), model(small)
+    count = first.logits.shape[1]
+    torch.testing.assert_close(looked.boxes_xyxy[:, :count], first.boxes_xyxy)
+    torch.testing.assert_close(looked.boxes_xyxy[:, count:], 2 * second.boxes_xyxy)
+    torch.testing.assert_close(looked.logits, torch.cat([first.logits, second.logits], dim=1))
+
+
+def test_sides_that_cannot_be_halved_are_looked_at_once() -> None:
+    image = torch.zeros(1, 3, 64, 96, dtype=torch.uint8)
+    assert TwoLooks(PersonDetector().eval())(image).logits.shape == (1, len(cells((96, 64))))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from posedistill.detect.model import PersonDetector
+from posedistill.detect.model import PersonDetector, TwoLooks
 from posedistill.runtime.detector import Boxes
 from posedistill.runtime.letterbox import letterbox
 from posedistill.runtime.suppression import suppress
@@ -29,13 +29,13 @@ def find_people(
     [Boxes(boxes_xyxy=array([], shape=(0, 4), dtype=float32), scores=array([], dtype=float32))]
     """
     device, was_training = next(model.parameters()).device, model.training
-    model.eval()
+    looks = TwoLooks(model.eval())
     found: list[Boxes] = []
     for start in range(0, len(images_rgb), _BATCH):
         images = images_rgb[start : start + _BATCH]
         planes = np.empty((len(images), 3, side, side), np.uint8)
         ratios = [letterbox(*pair) for pair in zip(images, planes, strict=True)]
-        boxes, logits = model(torch.from_numpy(planes).to(device))
+        boxes, logits = looks(torch.from_numpy(planes).to(device))
         rows = zip(boxes.cpu().numpy(), logits.sigmoid().cpu().numpy(), ratios, strict=True)
         for boxes_xyxy, scores, ratio in rows:
             kept = scores > score_threshold

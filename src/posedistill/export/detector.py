@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from posedistill.detect.model import PersonDetector
+from posedistill.detect.model import PersonDetector, TwoLooks
 from posedistill.export.onnx import _forget_origins, _quiet
 from posedistill.export.precision import store_in_16_bits
 from posedistill.media import list_images, read_image, whole_file
@@ -44,11 +44,11 @@ class DetectorReport:
 
 
 class _Scored(nn.Module):
-    """Give scores in place of logits."""
+    """Give scores in place of logits, of both looks."""
 
     def __init__(self, model: PersonDetector) -> None:
         super().__init__()
-        self.model = model
+        self.model = TwoLooks(model)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         boxes, logits = self.model(images)
