@@ -194,11 +194,14 @@ _LEAST_SCORE = 0.01  # of boxes that are scored
 def _add_export(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_export)
     add = command.add_argument
-    add("folder", type=Path, metavar="RUN", help="the folder of a run")
+    add("folders", nargs="+", type=Path, metavar="RUN", help=_RUNS)
     add("--out", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
     add("--side", type=int, metavar="PX", help="of its input; that of the run's scenes")
     add("--licence", default="", metavar="TEXT", help="of the weights, to stand in the file")
     add("--data-card", default="", metavar="TEXT", help="what it was trained on, likewise")
+
+
+_RUNS = "the folder of a run; of several, each from the one before, the mean network is taken"
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -206,7 +209,10 @@ def _export(arguments: argparse.Namespace) -> int:
     from posedistill.export.detector import export_detector
     from posedistill.runtime.detector_spec import DetectorSpec
 
-    model, side = load_detector(arguments.folder), arguments.side or side_of(arguments.folder)
+    model, side = (
+        load_detector(*arguments.folders),
+        arguments.side or side_of(arguments.folders[-1]),
+    )
     spec = DetectorSpec((side, side), arguments.licence, arguments.data_card)
     print(export_detector(model, arguments.out, spec=spec))
     print(f"detector is in {arguments.out}")

@@ -63,6 +63,18 @@ def test_a_run_starts_from_the_averaged_network_of_another(tmp_path: Path) -> No
     torch.testing.assert_close(dict(again.model.state_dict()), dict(first.averaged().state_dict()))
 
 
+def test_several_runs_give_their_mean(tmp_path: Path) -> None:
+    plans = [DetectorPlan(steps=1, side=32, batch=2, seed=seed) for seed in (0, 1)]
+    folders = [tmp_path / str(plan.seed) for plan in plans]
+    for folder, plan in zip(folders, plans, strict=True):
+        list(DetectorRun(folder, plan, pool=_pool()).fit())
+    one, other = (load_detector(folder).state_dict() for folder in folders)
+    mean = load_detector(*folders).state_dict()
+    name = "scores.0.weight"
+    torch.testing.assert_close(mean[name], (one[name] + other[name]) / 2)
+    assert not torch.equal(one[name], other[name])
+
+
 def test_a_run_that_starts_from_none_leaves_no_folder(tmp_path: Path) -> None:
     plan = DetectorPlan(steps=2, side=32, batch=2, start=str(tmp_path / "none"))
     with pytest.raises(FileNotFoundError, match="none has no last.pt"):

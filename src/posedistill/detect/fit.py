@@ -223,19 +223,33 @@ def side_of(folder: Path) -> int:
     return int(read_json(folder / "plan.json", kind="plan")["side"])
 
 
-def load_detector(folder: Path) -> PersonDetector:
-    """Give the averaged network of a run, on the CPU.
+def load_detector(*folders: Path) -> PersonDetector:
+    """Give the averaged network of a run, on the CPU; of several runs, their mean.
 
-    Raises FileNotFoundError for a folder without a saved run.
+    The mean of a network and of what it was trained on into finds more than either (Wortsman et
+    al., 2022: model soups); runs must have started from one another. Raises FileNotFoundError for
+    a folder without a saved run, ValueError for no folder.
 
     >>> load_detector(Path("no run"))
     Traceback (most recent call last):
     FileNotFoundError: no such run: no run has no last.pt
     """
-    file = folder / "last.pt"
-    if not file.is_file():
-        raise FileNotFoundError(f"no such run: {folder} has no last.pt")
-    state = torch.load(file, map_location="cpu", weights_only=True)
+    if not folders:
+        raise ValueError("no run to load; expected a folder or more")
+    weights = [_average(folder / "last.pt") for folder in folders]
     model = PersonDetector()
-    model.load_state_dict(state["ema"]["average"])
+    mean = {
+        name: torch.stack([row[name].double() for row in weights]).mean(dim=0).to(value)
+        for name, value in weights[0].items()
+    }
+    model.load_state_dict(mean)
     return model.eval()
+
+
+def _average(file: Path) -> dict[str, Tensor]:
+    if not file.is_file():
+        raise FileNotFoundError(f"no such run: {file.parent} has no {file.name}")
+    average: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)["ema"][
+        "average"
+    ]
+    return average
