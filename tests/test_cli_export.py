@@ -92,7 +92,7 @@ FAULTS = {
     ),
     "calibration of a smaller file": (
         ["export", "run", "--calibrate", "--precision", "fp16", "--out", "b.onnx"],
-        "--calibrate goes with a plain export",
+        "--calibrate and --mean go with a plain export",
     ),
     "loss": (
         ["export", "a", "--precision", "fp16", "--max-loss", "x", "--out", "b.onnx"],

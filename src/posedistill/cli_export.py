@@ -35,6 +35,14 @@ def add_export(commands: "argparse._SubParsersAction[_Parser]") -> _Parser:
     )
     add("--out", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
     add(
+        "--mean",
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="take the mean of the weights with this run's, which comes from the same model; may "
+        "be given several times",
+    )
+    add(
         "--calibrate",
         action="store_true",
         help="scale the scores so that half of the body joints that score 0.3 are right, on the "
@@ -113,9 +121,10 @@ def export(arguments: argparse.Namespace) -> int:
     kind = arguments.quantize or arguments.precision
     if kind is None:
         return _export_plainly(arguments)
-    if arguments.calibrate:
+    if arguments.calibrate or arguments.mean:
         raise ValueError(
-            "--calibrate goes with a plain export; make the smaller file of what that gives"
+            "--calibrate and --mean go with a plain export; make the smaller file of what that "
+            "gives"
         )
     from posedistill.export.compress import check_out, compress
 
@@ -149,7 +158,7 @@ def _export_plainly(arguments: argparse.Namespace) -> int:
             raise ValueError(f"--{option} goes with --quantize or --precision{more}")
     if arguments.calibrate and photos is None:
         raise ValueError("--calibrate needs annotated photos: --data ANN.json --images DIR")
-    model = _load(arguments.model)
+    model = _load([arguments.model, *arguments.mean])
     if photos is not None:
         from posedistill.export.scores import with_meaning
 
@@ -161,15 +170,16 @@ def _export_plainly(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _load(model: str) -> "PoseModel":
-    from posedistill.models import load
+def _load(models: list[str]) -> "PoseModel":
+    from posedistill.models import load_mean
 
-    if Path(model).suffix == ".onnx":
-        raise ValueError(
-            f"{model} is an .onnx file already; a smaller one is made of it with --quantize int8, "
-            "--precision fp16 or --precision bf16"
-        )
-    return load(model)
+    for model in models:
+        if Path(model).suffix == ".onnx":
+            raise ValueError(
+                f"{model} is an .onnx file already; a smaller one is made of it with --quantize "
+                "int8, --precision fp16 or --precision bf16"
+            )
+    return load_mean(models)
 
 
 def _with_card(spec: "Spec", arguments: argparse.Namespace) -> "Spec":
