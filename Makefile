@@ -21,7 +21,7 @@ help:
 	@echo "make clean   remove what the targets above have made"
 
 demo: $(VENV)/base.stamp
-	$(BIN)/posedistill predict $(DEMO) --boxes $(DEMO)/boxes.json --model wholebody-t --out demo-output
+	$(BIN)/posedistill predict $(DEMO) --out demo-output
 
 test: $(VENV)/full.stamp
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "not network and not browser"

@@ -18,6 +18,9 @@ RUNS = {
     "teacher": "teacher",
     "student, heatmaps": "heatmap-t",
     "student, stage one": "stage1-t",
+    "stage one, then two": "stage2-t",
+    "stage one, more steps, real": "labels-real",
+    "stage one, more steps, half synthetic": "labels-synth",
 }
 
 
