@@ -69,6 +69,8 @@ SECTIONS: dict[str, Section] = {
         ("--frames", "24"),
     ),
     "memory": Section("speed.md", ("benchmarks/memory.py", "--frames", "5000"), ("--frames", "40")),
+    "photo": Section("speed.md", ("benchmarks/first_photo.py",), ()),
+    "server": Section("speed.md", ("benchmarks/web_load.py",), ("--seconds", "1")),
     "compression": Section(
         "compression.md",
         (

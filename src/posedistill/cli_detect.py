@@ -197,11 +197,15 @@ def _add_export(command: argparse.ArgumentParser) -> None:
     add("folders", nargs="+", type=Path, metavar="RUN", help=_RUNS)
     add("--out", required=True, type=Path, metavar="FILE.onnx", help="the file to write")
     add("--side", type=int, metavar="PX", help="of its input; that of the run's scenes")
+    add("--at-score", type=float, default=0.3, metavar="S", help=_AT_SCORE)
     add("--licence", default="", metavar="TEXT", help="of the weights, to stand in the file")
     add("--data-card", default="", metavar="TEXT", help="what it was trained on, likewise")
 
 
 _RUNS = "the folder of a run; of several, each from the one before, the mean network is taken"
+
+
+_AT_SCORE = "what the network scores where the file is to score 0.3, from which on boxes are taken"
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -214,6 +218,6 @@ def _export(arguments: argparse.Namespace) -> int:
         arguments.side or side_of(arguments.folders[-1]),
     )
     spec = DetectorSpec((side, side), arguments.licence, arguments.data_card)
-    print(export_detector(model, arguments.out, spec=spec))
+    print(export_detector(model, arguments.out, spec=spec, at_score=arguments.at_score))
     print(f"detector is in {arguments.out}")
     return 0

@@ -1,6 +1,7 @@
 """Export of the person detector: `.onnx` in 16-bit weights, checked against torch."""
 
 import copy
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from posedistill.runtime.session import open_graph
 _PHOTOS = Path(__file__).parent.parent / "assets" / "demo"
 # Of scores, from 0 to 1: rounding weights to 11 bits costs some thousandths.
 _TOLERANCE = 0.05
+_AT_SCORE = 0.3  # from which on `posedistill.runtime.detector` takes a box
 
 
 @dataclass(frozen=True)
@@ -44,28 +46,35 @@ class DetectorReport:
 
 
 class _Scored(nn.Module):
-    """Give scores in place of logits, of both looks."""
+    """Give scores in place of logits, of both looks; at_score becomes 0.3."""
 
-    def __init__(self, model: PersonDetector) -> None:
+    def __init__(self, model: PersonDetector, at_score: float) -> None:
         super().__init__()
         self.model = TwoLooks(model)
+        self.shift = math.log(_AT_SCORE / (1 - _AT_SCORE)) - math.log(at_score / (1 - at_score))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         boxes, logits = self.model(images)
-        return boxes, logits.sigmoid()
+        return boxes, (logits + self.shift).sigmoid()
 
 
-def export_detector(model: PersonDetector, path: Path, *, spec: DetectorSpec) -> DetectorReport:
+def export_detector(
+    model: PersonDetector, path: Path, *, spec: DetectorSpec, at_score: float = _AT_SCORE
+) -> DetectorReport:
     """Write a detector as an `.onnx` file that `posedistill.runtime.detector` opens, and check it.
 
-    The weights are stored in fp16. Raises ValueError, leaving no file, for a name that does not
-    end in .onnx and where scores differ by more than 0.05.
+    The weights are stored in fp16. at_score: the score that is 0.3 in the file, from which on boxes
+    are taken, and all others with it, in their order. Raises ValueError, leaving no file, for a
+    name that does not end in .onnx, for an at_score that is not between 0 and 1, and where scores
+    differ by more than 0.05.
 
     >>> export_detector(model, Path("person.onnx"), spec=DetectorSpec((320, 320)))  # doctest: +SKIP
     """
     if path.suffix != ".onnx":
         raise ValueError(f"expected a file name ending in .onnx, got {path}")
-    scored = _Scored(copy.deepcopy(model).cpu().float()).eval()
+    if not 0 < at_score < 1:
+        raise ValueError(f"at_score is {at_score}; expected a score between 0 and 1")
+    scored = _Scored(copy.deepcopy(model).cpu().float(), at_score).eval()
     images = _photos(spec.input_size_wh)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as beside:
