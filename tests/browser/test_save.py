@@ -31,7 +31,7 @@ def _save(watched: Watched, button: str, *, folder: Path) -> Path:
         watched.page.click(button)
     path = folder / download.value.suggested_filename
     download.value.save_as(path)
-    return path
+    return Path(path)
 
 
 def test_the_picture_is_saved_at_full_size_with_the_skeleton_over_it(
