@@ -187,7 +187,9 @@ def test_target_shapes_are_those_of_the_codec(codec: Codec) -> None:
 @pytest.mark.parametrize("model", sorted({get(name).model for name in RECIPES}, key=repr))
 def test_the_model_of_every_recipe_passes(model: ModelConfig, tmp_path: Path) -> None:
     # run folders that other recipes leave are not there in a test
-    recipe = Recipe("example", replace(model, backbone_from=""), WholeBodyData(str(tmp_path)))
+    recipe = Recipe(
+        "example", replace(model, backbone_from="", start=""), WholeBodyData(str(tmp_path))
+    )
     problems = _problems(recipe, tmp_path)
     assert len(problems) == 2
     assert all("no such annotation file" in problem for problem in problems)
