@@ -9,21 +9,16 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `benchmarks`
 
 from benchmarks.people_scores import markdown
 from posedistill.detect.fit import load_detector
 from posedistill.detect.model import PersonDetector, TwoLooks
 from posedistill.detect.pack import Picture, decode, load_pack
+from posedistill.detect.predict import find_people
 from posedistill.detect.score import score_boxes
-from posedistill.runtime.detector import Boxes
-from posedistill.runtime.letterbox import letterbox
-from posedistill.runtime.suppression import suppress
 
-_SIDE, _LEAST_SCORE, _MOST_OVERLAP = 320, 0.01, 0.45
+_SIDE = 320  # pixels, of the input
 RUNS = {
     "person-n": ["person-n"],
     "person-n2": ["person-n2"],
@@ -46,20 +41,9 @@ def main() -> None:
     print(markdown(rows))
 
 
-@torch.no_grad()
 def _average_precision(looks: PersonDetector | TwoLooks, pictures: list[Picture]) -> float:
-    found = []
-    plane = np.empty((1, 3, _SIDE, _SIDE), np.uint8)
-    for picture in pictures:
-        ratio = np.float32(letterbox(decode(picture), plane[0]))
-        boxes, logits = looks(torch.from_numpy(plane))
-        scores = logits[0].sigmoid().numpy()
-        kept = scores > _LEAST_SCORE
-        boxes_xyxy, scores = boxes[0].numpy()[kept] / ratio, scores[kept]
-        order = suppress(boxes_xyxy, scores, threshold=_MOST_OVERLAP)
-        found.append(Boxes(boxes_xyxy[order], scores[order]))
-    people = [picture.boxes_xyxy for picture in pictures]
-    return score_boxes(found, people).average_precision
+    found = find_people(looks, [decode(picture) for picture in pictures], side=_SIDE)
+    return score_boxes(found, [picture.boxes_xyxy for picture in pictures]).average_precision
 
 
 if __name__ == "__main__":

@@ -144,13 +144,14 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _score_pack(run: "DetectorRun", pack: Path) -> str:
+    from posedistill.detect.model import TwoLooks
     from posedistill.detect.pack import decode, load_pack
     from posedistill.detect.predict import find_people
     from posedistill.detect.score import score_boxes
 
     pictures = load_pack(pack)
     images = [decode(picture) for picture in pictures]
-    found = find_people(run.averaged(), images, side=run.plan.side)
+    found = find_people(TwoLooks(run.averaged()), images, side=run.plan.side)
     return str(score_boxes(found, [picture.boxes_xyxy for picture in pictures]))
 
 
@@ -178,10 +179,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 def _finder(detector: str, *, side: int | None) -> "Callable[[NDArray[np.uint8]], Boxes]":
     if Path(detector).is_dir():
         from posedistill.detect.fit import load_detector, side_of
+        from posedistill.detect.model import TwoLooks
         from posedistill.detect.predict import find_people
 
         model, side = load_detector(Path(detector)), side or side_of(Path(detector))
-        return lambda image: find_people(model, [image], side=side)[0]
+        return lambda image: find_people(TwoLooks(model), [image], side=side)[0]
     from posedistill.runtime.detector import Detector
 
     opened = Detector(detector, score_threshold=_LEAST_SCORE)

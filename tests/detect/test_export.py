@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from posedistill.detect.model import PersonDetector
+from posedistill.detect.model import PersonDetector, TwoLooks
 from posedistill.detect.predict import find_people
 from posedistill.detect.score import score_boxes
 from posedistill.export.detector import export_detector
@@ -27,7 +27,7 @@ def test_the_file_finds_what_the_network_finds(tmp_path: Path, rng: np.random.Ge
     report = export_detector(model.eval(), path, spec=spec, at_score=0.4)
     assert report.num_bytes == path.stat().st_size < 2_000_000
     images = list(rng.integers(0, 255, (3, 50, 70, 3), dtype=np.uint8))
-    wanted = find_people(model, images, side=64, score_threshold=0.4)
+    wanted = find_people(TwoLooks(model), images, side=64, score_threshold=0.4)
     with Detector(path) as detector:  # which takes scores from 0.3 on
         found = detector(images)
     assert sum(map(len, wanted)) > 10

@@ -17,7 +17,7 @@ _MOST_OVERLAP = 0.45  # of two boxes that stay, as `posedistill.runtime.detector
 
 @torch.no_grad()
 def find_people(
-    model: PersonDetector,
+    model: PersonDetector | TwoLooks,
     images_rgb: Sequence[NDArray[np.uint8]],
     *,
     side: int,
@@ -25,17 +25,19 @@ def find_people(
 ) -> list[Boxes]:
     """Give the people of each image, as `posedistill.runtime.detector` does with a file.
 
+    model: `TwoLooks` for what a file of it finds, the network alone for one look.
+
     >>> find_people(PersonDetector(), [np.zeros((40, 30, 3), np.uint8)], side=32, score_threshold=1)
     [Boxes(boxes_xyxy=array([], shape=(0, 4), dtype=float32), scores=array([], dtype=float32))]
     """
     device, was_training = next(model.parameters()).device, model.training
-    looks = TwoLooks(model.eval())
+    model.eval()
     found: list[Boxes] = []
     for start in range(0, len(images_rgb), _BATCH):
         images = images_rgb[start : start + _BATCH]
         planes = np.empty((len(images), 3, side, side), np.uint8)
         ratios = [letterbox(*pair) for pair in zip(images, planes, strict=True)]
-        boxes, logits = looks(torch.from_numpy(planes).to(device))
+        boxes, logits = model(torch.from_numpy(planes).to(device))
         rows = zip(boxes.cpu().numpy(), logits.sigmoid().cpu().numpy(), ratios, strict=True)
         for boxes_xyxy, scores, ratio in rows:
             kept = scores > score_threshold
